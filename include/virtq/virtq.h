@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * @ingroup virtq_version
+ * @brief Everything of the stable interface.
+ */
+#ifndef VIRTQ_VIRTQ_H
+#define VIRTQ_VIRTQ_H
+
+#include "api.h"
+#include "chain.h"
+#include "device.h"
+#include "driver.h"
+#include "error.h"
+#include "feature.h"
+#include "layout.h"
+#include "packed.h"
+#include "space.h"
+#include "space/bar.h"
+#include "space/direct.h"
+#include "space/iommu.h"
+#include "space/swiotlb.h"
+#include "split.h"
+#include "state.h"
+#include "types.h"
+#include <virtq/version.h>
+
+#endif
