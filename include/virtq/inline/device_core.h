@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * @ingroup virtq_inline
+ * @brief What the device end does in the same way for both formats: windows, faults, counters.
+ */
+#ifndef VIRTQ_INLINE_DEVICE_CORE_H
+#define VIRTQ_INLINE_DEVICE_CORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../device.h"
+#include "../error.h"
+#include "../space.h"
+#include "../types.h"
+#include "barrier.h"
+#include "core.h"
+#include "event.h"
+#include "shm.h"
+
+/** @brief A window as the hot path wants it: `size` bytes from `first`. An empty one has size 0. */
+struct virtq_device_window {
+    virtq_addr_t first;  /**< First device address. */
+    uint64_t size;       /**< Bytes; never 2^64, see virtq_device_core_keep(). */
+    unsigned char *base; /**< This program's address of `first`. */
+};
+
+/** @brief What the device knows of a buffer in flight; indexed by head (split) or id (packed). */
+struct virtq_device_entry {
+    uint32_t writable; /**< Bytes the device may write, saturated. */
+    uint16_t slots;    /**< Ring descriptors; 0: not in flight. */
+    uint16_t
+        sequence; /**< Where the ring stood when it was popped: tells the latest from the others. */
+};
+
+/** @brief IN_ORDER: set in a held length, so that a length of 0 can be told from none. */
+#define VIRTQ_HELD ((uint64_t)1 << 32)
+
+/** @brief The windows a queue keeps. */
+enum virtq_device_window_index {
+    VIRTQ_WINDOW_READ = 0,  /**< Device-readable data. */
+    VIRTQ_WINDOW_WRITE = 1, /**< Device-writable data. */
+    VIRTQ_WINDOW_TABLE = 2, /**< Indirect tables. */
+    VIRTQ_WINDOWS = 3       /**< How many. */
+};
+
+/** @brief The part of a device's queue that knows no format. */
+struct virtq_device_core {
+    struct virtq_device_window windows[VIRTQ_WINDOWS]; /**< By enum virtq_device_window_index. */
+    struct virtq_device_entry *entries;                /**< `size` of them. */
+    struct virtq_space *space;                         /**< Where device addresses lead. */
+    uint64_t generation;  /**< Of the space, when the windows were empty. */
+    uint32_t flags;       /**< A set of enum virtq_core_flag. */
+    uint32_t size;        /**< Queue size. */
+    uint32_t in_flight;   /**< Buffers popped and not pushed. */
+    uint32_t held;        /**< IN_ORDER: buffers pushed and held back. */
+    uint32_t unpublished; /**< Buffers written as used since the last publish. */
+    uint32_t untested;    /**< As in the driver's core. */
+    uint32_t first_test;  /**< 1: the next test with anything to tell says yes. S14. */
+    uint32_t ahead; /**< Entries (split) or descriptors (packed) beyond the next pop that the caller
+                       was told of: enable_notify does not count them as new. */
+    uint32_t table_max;   /**< Entries of the largest table. */
+    uint32_t order_first; /**< IN_ORDER: where in `order` the oldest buffer stands ... */
+    uint32_t order_next;  /**< ... and where the next one will. */
+    uint16_t *order;      /**< IN_ORDER: ids in the order of pop, a circle of `size`. */
+    uint64_t *lengths;    /**< IN_ORDER: lengths of held buffers | #VIRTQ_HELD, by id; else 0. */
+    struct virtq_counters counters;
+    struct virtq_fault fault;
+    struct virtq_miss miss;
+    struct virtq_areas areas;
+    struct virtq_area_addresses addresses;
+    uint64_t features;
+    void *memory;
+    size_t memory_size;
+};
+
+/** @brief Latches the queue broken; the first reason stays. H6.
+ * @param core the queue @param reason why @param position where @param value what was read @return
+ * VIRTQ_EBROKEN */
+VIRTQ_COLD int virtq_device_core_break(struct virtq_device_core *core, enum virtq_reason reason,
+                                       uint32_t position, uint64_t value)
+{
+    if (core->fault.reason == (uint32_t)VIRTQ_REASON_NONE) {
+        core->fault.reason = (uint32_t)reason;
+        core->fault.position = position;
+        core->fault.value = value;
+    }
+    return VIRTQ_EBROKEN;
+}
+
+/** @brief Notes what could not be translated. M4. @param core the queue @param addr first address
+ * @param len bytes wanted from there @param permission what for @return VIRTQ_EMISS */
+VIRTQ_COLD int virtq_device_core_missed(struct virtq_device_core *core, virtq_addr_t addr,
+                                        uint64_t len, uint32_t permission)
+{
+    core->miss.addr = addr;
+    core->miss.len = len;
+    core->miss.permissions = permission;
+    return VIRTQ_EMISS;
+}
+
+/** @brief Keeps a window for the hot path. The whole 64-bit range has 2^64 bytes, which no size can
+ * say: then the half that holds the address is kept, and a buffer across the middle is cut in two.
+ * L6.
+ * @param to where @param window what the space gave @param addr the address it was asked for */
+VIRTQ_INLINE void virtq_device_core_keep(struct virtq_device_window *to,
+                                         const struct virtq_window *window, virtq_addr_t addr)
+{
+    const uint64_t half = (uint64_t)1 << 63;
+
+    to->first = window->first;
+    to->base = window->base;
+    to->size = window->last - window->first + 1u;
+    if (to->size == 0u) {
+        to->first = addr & half;
+        to->base = window->base + (size_t)to->first;
+        to->size = half;
+    }
+}
+
+/** @brief Asks the space for a window. @param core the queue @param index which of the queue's
+ * windows to fill @param addr the address @param permission what for @return 0, VIRTQ_EMISS,
+ * VIRTQ_EFAULT or VIRTQ_EPERM */
+VIRTQ_OUTLINE int virtq_device_core_ask(struct virtq_device_core *core, unsigned index,
+                                        virtq_addr_t addr, uint32_t permission)
+{
+    struct virtq_window window = {0};
+    int error;
+
+    core->counters.window_misses++;
+    error = core->space->ops->window(core->space, addr, permission, &window);
+    if (error != VIRTQ_OK) {
+        return error;
+    }
+    if (addr < window.first || addr > window.last || (window.permissions & permission) == 0u) {
+        return VIRTQ_EFAULT;
+    }
+    virtq_device_core_keep(&core->windows[index], &window, addr);
+    return VIRTQ_OK;
+}
+
+/** @brief Which of a buffer's reasons an answer of the space amounts to. @param error its answer
+ * @return the reason, or VIRTQ_EMISS */
+VIRTQ_INLINE int virtq_device_core_reason(int error)
+{
+    if (error == VIRTQ_EMISS) {
+        return VIRTQ_EMISS;
+    }
+    return error == VIRTQ_EPERM ? (int)VIRTQ_REASON_PERMISSION : (int)VIRTQ_REASON_ADDRESS;
+}
+
+/** @brief Forgets every window kept. @param core the queue */
+VIRTQ_INLINE void virtq_device_core_forget(struct virtq_device_core *core)
+{
+    for (unsigned i = 0; i < (unsigned)VIRTQ_WINDOWS; i++) {
+        core->windows[i].size = 0;
+    }
+}
+
+/** @brief Fills the windows of a space that is one window, once and for all; each only as far as it
+ * is permitted. L2.
+ * @param core the queue */
+VIRTQ_INLINE void virtq_device_core_linear(struct virtq_device_core *core)
+{
+    const struct virtq_window *linear = &core->space->linear;
+
+    struct virtq_device_window window = {linear->first, linear->last - linear->first + 1u,
+                                         linear->base};
+
+    virtq_device_core_forget(core);
+    if (window.size == 0u) {
+        /* All 2^64 bytes: one too many for a size, and address 0 is the one nobody misses. */
+        window.first++;
+        window.base++;
+        window.size = UINT64_MAX;
+    }
+    if ((linear->permissions & (uint32_t)VIRTQ_PERMISSION_READ) != 0u) {
+        core->windows[VIRTQ_WINDOW_READ] = window;
+        core->windows[VIRTQ_WINDOW_TABLE] = window;
+    }
+    if ((linear->permissions & (uint32_t)VIRTQ_PERMISSION_WRITE) != 0u) {
+        core->windows[VIRTQ_WINDOW_WRITE] = window;
+    }
+}
+
+/** @brief A window for one or both permissions: no larger than what is granted for each.
+ * @param core the queue @param addr device address @param permissions a set @param window result
+ * @return as virtq_space_ops::window */
+VIRTQ_COLD int virtq_device_core_window(struct virtq_device_core *core, virtq_addr_t addr,
+                                        uint32_t permissions, struct virtq_window *window)
+{
+    const uint32_t both = (uint32_t)VIRTQ_PERMISSION_READ | (uint32_t)VIRTQ_PERMISSION_WRITE;
+    struct virtq_window other = {0, 0, NULL, 0, 0};
+    int error;
+
+    if (permissions != both) {
+        return core->space->ops->window(core->space, addr, permissions, window);
+    }
+    error = core->space->ops->window(core->space, addr, VIRTQ_PERMISSION_READ, &other);
+    if (error == VIRTQ_OK) {
+        error = core->space->ops->window(core->space, addr, VIRTQ_PERMISSION_WRITE, window);
+    }
+    if (error != VIRTQ_OK) {
+        return error;
+    }
+    if ((uintptr_t)other.base - (uintptr_t)other.first !=
+        (uintptr_t)window->base - (uintptr_t)window->first) {
+        return VIRTQ_EFAULT;
+    }
+    if (other.first > window->first) {
+        window->base += (size_t)(other.first - window->first);
+        window->first = other.first;
+    }
+    window->last = other.last < window->last ? other.last : window->last;
+    return VIRTQ_OK;
+}
+
+/** @brief Translates one area of the ring: contiguous in this program's memory, whatever windows it
+ * crosses. L2, M3.
+ * @param core the queue, for the space and the miss @param addr its device address @param len its
+ * bytes @param permission what the device does there @param area result @return 0, VIRTQ_EMISS,
+ * VIRTQ_EPERM or VIRTQ_EFAULT */
+VIRTQ_COLD int virtq_device_core_area(struct virtq_device_core *core, virtq_addr_t addr,
+                                      uint64_t len, uint32_t permission, void **area)
+{
+    unsigned char *expected = NULL;
+
+    if (len - 1u > UINT64_MAX - addr) {
+        return VIRTQ_EFAULT;
+    }
+    while (len != 0u) {
+        struct virtq_window window = {0};
+        int error = virtq_device_core_window(core, addr, permission, &window);
+        unsigned char *here;
+        uint64_t part;
+
+        if (error == VIRTQ_EMISS) {
+            return virtq_device_core_missed(core, addr, len, permission);
+        }
+        if (error != VIRTQ_OK || addr < window.first || addr > window.last) {
+            return error == VIRTQ_EPERM ? VIRTQ_EPERM : VIRTQ_EFAULT;
+        }
+        here = window.base + (size_t)(addr - window.first);
+        if (expected == NULL) {
+            *area = here;
+        } else if (here != expected) {
+            return VIRTQ_EFAULT;
+        }
+        part = window.last - addr < len - 1u ? window.last - addr + 1u : len;
+        expected = here + (size_t)part;
+        addr += part;
+        len -= part;
+    }
+    return VIRTQ_OK;
+}
+
+/** @brief What every call begins with: a broken queue stays broken, and withdrawn windows are
+ * forgotten.
+ * @param core the queue @param how the instance @return 0; VIRTQ_EBROKEN; 1: the space has moved
+ * on, refresh */
+VIRTQ_TEMPLATE int virtq_device_core_begin(const struct virtq_device_core *core, unsigned how)
+{
+    const unsigned kind = how & VIRTQ_INSTANCE_KIND;
+
+    if (VIRTQ_UNLIKELY(core->fault.reason != (uint32_t)VIRTQ_REASON_NONE)) {
+        return VIRTQ_EBROKEN;
+    }
+    if (kind == VIRTQ_INSTANCE_DIRECT || kind == VIRTQ_INSTANCE_BAR) {
+        return VIRTQ_OK;
+    }
+    /* Pairs with the release of virtq_space_invalidated(): what the space changed before it is seen
+     * by what we ask after. */
+    return VIRTQ_UNLIKELY(__atomic_load_n(&core->space->generation, __ATOMIC_ACQUIRE) !=
+                          core->generation)
+               ? 1
+               : 0;
+}
+
+/** @brief Adds to the entries that no test for a notification has seen.
+ * @param core the queue @param count entries (split) or descriptors (packed) */
+VIRTQ_TEMPLATE void virtq_device_core_published(struct virtq_device_core *core, uint32_t count)
+{
+    core->untested += count;
+    if (VIRTQ_UNLIKELY(core->untested > VIRTQ_UNTESTED_MANY)) {
+        core->untested = VIRTQ_UNTESTED_MANY;
+    }
+}
+
+/** @brief Counts a test's result; the first with anything to tell says yes, for what the driver was
+ * told before is unknown. S14.
+ * @param core the queue @param wanted the result @return the result */
+VIRTQ_TEMPLATE int virtq_device_core_tested(struct virtq_device_core *core, bool wanted)
+{
+    if (VIRTQ_UNLIKELY(core->first_test != 0u) && core->untested != 0u) {
+        core->first_test = 0;
+        wanted = true;
+    }
+    core->untested = 0;
+    if (wanted) {
+        core->counters.notify_asked++;
+    } else {
+        core->counters.notify_suppressed++;
+    }
+    return wanted ? 1 : 0;
+}
+
+/** @brief Counts what pop took, and what of it the caller had been told of before. @param core the
+ * queue @param ring entries or descriptors @param buffers them @param pieces their pieces */
+VIRTQ_TEMPLATE void virtq_device_core_popped(struct virtq_device_core *core, uint32_t ring,
+                                             uint32_t buffers, uint32_t pieces)
+{
+    core->ahead = core->ahead > ring ? core->ahead - ring : 0u;
+    core->in_flight += buffers;
+    core->counters.added += buffers;
+    core->counters.window_hits += pieces;
+}
+
+/** @brief Whether a caller may push this: in flight, and no longer than what the driver allowed.
+ * @param core the queue @param used what the caller says @return its entry, or NULL */
+VIRTQ_TEMPLATE struct virtq_device_entry *virtq_device_core_pushable(
+    struct virtq_device_core *core, const struct virtq_used_buffer *used)
+{
+    struct virtq_device_entry *entry;
+
+    if (VIRTQ_UNLIKELY(used->id >= core->size)) {
+        return NULL;
+    }
+    entry = &core->entries[used->id];
+    if (VIRTQ_UNLIKELY(entry->slots == 0u || used->len > entry->writable)) {
+        return NULL;
+    }
+    return entry;
+}
+
+/** @brief Puts a popped buffer into its entry. @param core the queue @param chain the buffer, id
+ * and slots set @param sequence where the ring stood */
+VIRTQ_TEMPLATE void virtq_device_core_enter(struct virtq_device_core *core,
+                                            const struct virtq_chain *chain, uint16_t sequence)
+{
+    struct virtq_device_entry *entry = &core->entries[chain->id];
+
+    entry->writable =
+        chain->writable_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)chain->writable_bytes;
+    entry->slots = chain->slots;
+    entry->sequence = sequence;
+    if (VIRTQ_UNLIKELY((core->flags & VIRTQ_CORE_IN_ORDER) != 0u)) {
+        core->order[core->order_next] = chain->id;
+        core->order_next = core->order_next + 1u == core->size ? 0u : core->order_next + 1u;
+        core->lengths[chain->id] = 0;
+    }
+}
+
+/** @brief IN_ORDER: holds a pushed buffer back until publish. I6. @param core the queue @param used
+ * what is pushed, checked
+ * @return whether; not if it is held already */
+VIRTQ_INLINE bool virtq_device_core_hold(struct virtq_device_core *core,
+                                         const struct virtq_used_buffer *used)
+{
+    if (core->lengths[used->id] != 0u) {
+        return false;
+    }
+    core->lengths[used->id] = VIRTQ_HELD | used->len;
+    core->held++;
+    return true;
+}
+
+/** @brief IN_ORDER: takes the next run that one used entry can stand for: buffers whose turn has
+ * come, all but the last of them fully written, for that is what the driver assumes of those that
+ * get no entry. I2, I4.
+ * @param core the queue @param used result: the last one's id and length @param slots result: ring
+ * descriptors of all @return buffers, 0 if the oldest is still in flight */
+VIRTQ_OUTLINE uint32_t virtq_device_core_batch(struct virtq_device_core *core,
+                                               struct virtq_used_buffer *used, uint32_t *slots)
+{
+    uint32_t buffers = 0;
+    bool full = true;
+
+    *slots = 0;
+    while (core->held != 0u && full) {
+        uint16_t id = core->order[core->order_first];
+        struct virtq_device_entry *entry = &core->entries[id];
+
+        if (core->lengths[id] == 0u) {
+            break;
+        }
+        used->id = id;
+        used->len = (uint32_t)core->lengths[id];
+        full = used->len == entry->writable;
+        *slots += entry->slots;
+        core->lengths[id] = 0;
+        entry->slots = 0;
+        core->order_first = core->order_first + 1u == core->size ? 0u : core->order_first + 1u;
+        core->held--;
+        buffers++;
+    }
+    return buffers;
+}
+
+/** @brief Forgets the latest popped buffers. @param core the queue @param chains them @param count
+ * how many @param ring entries or descriptors they took */
+VIRTQ_INLINE void virtq_device_core_unpopped(struct virtq_device_core *core,
+                                             const struct virtq_chain *chains, unsigned count,
+                                             uint32_t ring)
+{
+    for (unsigned i = 0; i < count; i++) {
+        core->entries[chains[i].id].slots = 0;
+    }
+    if ((core->flags & VIRTQ_CORE_IN_ORDER) != 0u) {
+        core->order_next = core->order_next >= count ? core->order_next - count
+                                                     : core->order_next + core->size - count;
+    }
+    core->ahead += ring;
+    core->in_flight -= count;
+    core->counters.added -= count;
+}
+
+/** @brief Ends a push. @param core the queue @param in_order whether they are held back @param done
+ * buffers pushed @param count buffers given @return what push returns */
+VIRTQ_TEMPLATE int virtq_device_core_pushed(struct virtq_device_core *core, bool in_order,
+                                            unsigned done, unsigned count)
+{
+    core->in_flight -= done;
+    core->unpublished += in_order ? 0u : done;
+    core->counters.used += done;
+    if (VIRTQ_UNLIKELY(done != count)) {
+        core->counters.error_caller++;
+        return done != 0u ? (int)done : VIRTQ_EINVAL;
+    }
+    return (int)done;
+}
+
+/** @brief Finds the three areas of a ring that goes through the space, whole length each. L2, M3.
+ * @param core the queue @param descriptor bytes of the descriptor area @param driver of the driver
+ * area @param device of the device area @return 0, VIRTQ_EMISS, VIRTQ_EPERM or VIRTQ_EFAULT, with
+ * `areas` as they were */
+VIRTQ_COLD int virtq_device_core_ring(struct virtq_device_core *core, uint64_t descriptor,
+                                      uint64_t driver, uint64_t device)
+{
+    const struct virtq_area_addresses *at = &core->addresses;
+    /* The device of a packed queue writes used descriptors where it read available ones. */
+    const uint32_t ring = virtq_feature_has(core->features, VIRTIO_F_RING_PACKED)
+                              ? (uint32_t)VIRTQ_PERMISSION_READ | (uint32_t)VIRTQ_PERMISSION_WRITE
+                              : (uint32_t)VIRTQ_PERMISSION_READ;
+    struct virtq_areas areas = {NULL, NULL, NULL};
+    int error = virtq_device_core_area(core, at->descriptor, descriptor, ring, &areas.descriptor);
+
+    if (error == VIRTQ_OK) {
+        error =
+            virtq_device_core_area(core, at->driver, driver, VIRTQ_PERMISSION_READ, &areas.driver);
+    }
+    if (error == VIRTQ_OK) {
+        error =
+            virtq_device_core_area(core, at->device, device, VIRTQ_PERMISSION_WRITE, &areas.device);
+    }
+    if (error == VIRTQ_OK) {
+        core->areas = areas;
+    }
+    return error;
+}
+
+/** @brief A running queue whose ring could not be found again. @param core the queue @param
+ * position where it stands @param error of virtq_device_core_ring() @return VIRTQ_EMISS: resolve
+ * and call again; else VIRTQ_EBROKEN */
+VIRTQ_COLD int virtq_device_core_lost(struct virtq_device_core *core, uint32_t position, int error)
+{
+    if (error == VIRTQ_EMISS) {
+        core->counters.error_miss++;
+        return VIRTQ_EMISS;
+    }
+    return virtq_device_core_break(core, VIRTQ_REASON_QUEUE_RING, position,
+                                   (uint64_t)(int64_t)error);
+}
+
+#endif

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * @ingroup virtq_inline
+ * @brief What the driver end does in the same way for both formats: private records, mapping,
+ * counters, faults.
+ *
+ * Nothing here touches a ring. Everything is private memory: what a completion needs is kept here
+ * and never read back from where the device can write (S6, H2).
+ */
+#ifndef VIRTQ_INLINE_DRIVER_CORE_H
+#define VIRTQ_INLINE_DRIVER_CORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../driver.h"
+#include "../error.h"
+#include "../feature.h"
+#include "../space.h"
+#include "../types.h"
+#include "barrier.h"
+#include "core.h"
+#include "event.h"
+#include "shm.h"
+
+/** @brief What the driver knows of an outstanding buffer; indexed by head (split) or id (packed).
+ */
+struct virtq_driver_entry {
+    void *cookie; /**< The caller's. */
+    uint32_t
+        writable;   /**< Bytes the device may write, saturated: what a used length is clamped to. */
+    uint16_t slots; /**< Ring descriptors; 0: not outstanding. */
+    uint16_t last;  /**< Split: its last descriptor. Packed: next free id. */
+};
+
+/** @brief The part of a driver's queue that knows no format. */
+struct virtq_driver_core {
+    struct virtq_driver_entry *entries; /**< `size` of them. */
+    uint64_t delta;                     /**< Direct and bar: device address minus pointer. */
+    uint32_t flags;                     /**< A set of enum virtq_core_flag. */
+    uint32_t size;                      /**< Queue size. */
+    uint16_t room;                      /**< Free ring descriptors. */
+    uint16_t segments_max;              /**< Of one buffer. */
+    uint32_t outstanding;               /**< Buffers published and not polled. */
+    uint32_t detach;                    /**< Where the next virtq_driver_detach() begins to look. */
+    uint32_t unpublished;               /**< Buffers added since the last publish. */
+    uint32_t untested; /**< Split: entries, packed: descriptors, published since the last test for a
+                          notification; saturates at ::VIRTQ_UNTESTED_MANY. */
+    struct virtq_fault fault;
+    struct virtq_counters counters;
+    struct virtq_space *space;
+    struct virtq_window linear;            /**< Bar: what offsets may cover. */
+    struct virtq_run *runs;                /**< Scratch for one mapping. */
+    unsigned char *records;                /**< The space's record of each entry. */
+    size_t record_size;                    /**< Bytes of one record. */
+    unsigned char *tables;                 /**< Indirect tables, one for each entry. */
+    virtq_addr_t tables_addr;              /**< Their device address. */
+    uint32_t table_bytes;                  /**< Bytes of one table. */
+    uint32_t config_flags;                 /**< As configured. */
+    struct virtq_areas areas;              /**< As configured. */
+    struct virtq_area_addresses addresses; /**< As shared. */
+    uint64_t features;                     /**< As configured. */
+    void *memory;                          /**< Private memory given ... */
+    size_t memory_size;                    /**< ... and its bytes. */
+    uint16_t notify_id;                    /**< As configured. */
+    uint16_t runs_max;   /**< Most runs a buffer can become: entries of `runs` and of a table. */
+    uint16_t runs_least; /**< What a space that coalesces brings any buffer down to. */
+};
+
+/** @brief Runs of the buffer being added: an array of runs (called) or the caller's segments
+ * (computed). */
+struct virtq_driver_source {
+    const struct virtq_run *runs;         /**< If called. */
+    const struct virtq_segment *segments; /**< Else. */
+    uint16_t readable;                    /**< Readable runs. */
+    uint16_t count;                       /**< All runs. */
+    bool premapped;                       /**< Segments hold device addresses. */
+    bool table;                           /**< The buffer goes into an indirect table. */
+};
+
+/** @brief Latches the queue broken; the first reason stays. H6.
+ * @param core the queue @param reason why @param position where @param value what was read @return
+ * VIRTQ_EBROKEN */
+VIRTQ_COLD int virtq_driver_core_break(struct virtq_driver_core *core, enum virtq_reason reason,
+                                       uint32_t position, uint64_t value)
+{
+    if (core->fault.reason == (uint32_t)VIRTQ_REASON_NONE) {
+        core->fault.reason = (uint32_t)reason;
+        core->fault.position = position;
+        core->fault.value = value;
+    }
+    return VIRTQ_EBROKEN;
+}
+
+/** @brief Counts an error that was met before anything changed, and names it.
+ * @param core the queue @param error an enum virtq_error @return the same error */
+VIRTQ_COLD int virtq_driver_core_refuse(struct virtq_driver_core *core, int error)
+{
+    if (error == VIRTQ_EFULL) {
+        core->counters.error_full++;
+    } else if (error == VIRTQ_ENOMEM) {
+        core->counters.error_memory++;
+    } else if (error != VIRTQ_EBROKEN) {
+        core->counters.error_caller++;
+    }
+    return error;
+}
+
+/** @brief A record begins with one word of ours: whether the space holds a mapping for the entry.
+ */
+#define VIRTQ_RECORD_HEADER 8u
+
+/** @brief The record of an entry: our word, then the space's bytes.
+ * @param core the queue @param id the entry @return its first byte */
+VIRTQ_TEMPLATE unsigned char *virtq_driver_core_record(const struct virtq_driver_core *core,
+                                                       uint16_t id)
+{
+    return core->records + core->record_size * id;
+}
+
+/** @brief Says whether the space holds a mapping for an entry.
+ * @param core the queue @param id the entry @param mapped 1 or 0 */
+VIRTQ_INLINE void virtq_driver_core_mark(const struct virtq_driver_core *core, uint16_t id,
+                                         unsigned char mapped)
+{
+    virtq_driver_core_record(core, id)[0] = mapped;
+}
+
+/** @brief Premapped buffers on a called queue become runs, as if a space had given them.
+ * @param core the queue @param buffer the buffer @param source result */
+VIRTQ_OUTLINE void virtq_driver_core_pass(struct virtq_driver_core *core,
+                                          const struct virtq_buffer *buffer,
+                                          struct virtq_driver_source *source)
+{
+    for (uint16_t i = 0; i < source->count; i++) {
+        core->runs[i].addr = buffer->segments[i].addr;
+        core->runs[i].len = buffer->segments[i].len;
+    }
+    source->runs = core->runs;
+}
+
+/** @brief Checks what a space is not asked to check: lengths. Bad input of the caller changes
+ * nothing.
+ * @param buffer the buffer @return 0, VIRTQ_EINVAL or VIRTQ_ETOOBIG */
+VIRTQ_TEMPLATE int virtq_driver_core_check(const struct virtq_buffer *buffer)
+{
+    uint32_t count = (uint32_t)buffer->readable + buffer->writable;
+    uint64_t total = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (buffer->segments[i].len == 0u) {
+            return VIRTQ_EINVAL;
+        }
+        total += buffer->segments[i].len;
+    }
+    /* virtio 1.4, The Virtqueue Descriptor Table: no chain longer than 2^32 bytes in total. */
+    return total > ((uint64_t)1 << 32) ? VIRTQ_ETOOBIG : VIRTQ_OK;
+}
+
+/** @brief How many runs a buffer may become now: as many as a table or the ring has room for; 0 if
+ * that is fewer than it is bound to need, so that a full ring costs no mapping.
+ * @param core the queue @param buffer the buffer @return runs */
+VIRTQ_TEMPLATE uint16_t virtq_driver_core_capacity(const struct virtq_driver_core *core,
+                                                   const struct virtq_buffer *buffer)
+{
+    uint32_t count = (uint32_t)buffer->readable + buffer->writable;
+    uint32_t least = count < core->runs_least ? count : core->runs_least;
+
+    if ((core->flags & VIRTQ_CORE_TABLES) != 0u &&
+        (buffer->flags & (uint32_t)VIRTQ_BUFFER_DIRECT) == 0u) {
+        return core->room == 0u ? 0u : core->runs_max;
+    }
+    return core->room < least ? 0u : (core->room < core->runs_max ? core->room : core->runs_max);
+}
+
+/** @brief Asks a called space for the addresses of a buffer: one call, whatever its segments.
+ * @param core the queue @param buffer the buffer @param id the entry it will have @param source
+ * result
+ * @return 0 or the space's error */
+VIRTQ_OUTLINE int virtq_driver_core_map(struct virtq_driver_core *core,
+                                        const struct virtq_buffer *buffer, uint16_t id,
+                                        struct virtq_driver_source *source)
+{
+    struct virtq_mapping mapping = {0};
+    uint16_t capacity = virtq_driver_core_capacity(core, buffer);
+    int error = virtq_driver_core_check(buffer);
+
+    if (error != VIRTQ_OK) {
+        return error;
+    }
+    if (capacity == 0u) {
+        return VIRTQ_EFULL;
+    }
+    virtq_driver_core_mark(core, id, 0);
+    if ((buffer->flags & (uint32_t)VIRTQ_BUFFER_PREMAPPED) != 0u) {
+        virtq_driver_core_pass(core, buffer, source);
+        return VIRTQ_OK;
+    }
+    mapping.runs = core->runs;
+    mapping.segments = buffer->segments;
+    mapping.record = virtq_driver_core_record(core, id) + VIRTQ_RECORD_HEADER;
+    mapping.segments_readable = buffer->readable;
+    mapping.segments_writable = buffer->writable;
+    mapping.capacity = capacity;
+    error = core->space->ops->map(core->space, &mapping);
+    if (error != VIRTQ_OK) {
+        return error;
+    }
+    virtq_driver_core_mark(core, id, 1);
+    core->counters.bytes_copied += mapping.copied;
+    source->runs = core->runs;
+    source->readable = mapping.runs_readable;
+    source->count = (uint16_t)(mapping.runs_readable + mapping.runs_writable);
+    return VIRTQ_OK;
+}
+
+/** @brief Gives a buffer's addresses back to a called space.
+ * @param core the queue @param id its entry @param written bytes the device wrote, clamped */
+VIRTQ_OUTLINE void virtq_driver_core_unmap(struct virtq_driver_core *core, uint16_t id,
+                                           uint64_t written)
+{
+    struct virtq_mapping mapping = {0};
+
+    if (virtq_driver_core_record(core, id)[0] == 0u) {
+        return;
+    }
+    virtq_driver_core_mark(core, id, 0);
+    mapping.record = virtq_driver_core_record(core, id) + VIRTQ_RECORD_HEADER;
+    core->space->ops->unmap(core->space, &mapping, written);
+    core->counters.bytes_copied += mapping.copied;
+}
+
+/** @brief Turns a buffer into a source of runs; a called space is asked here, once.
+ * @param core the queue @param how the instance @param buffer the buffer @param id the entry it
+ * will have @param source result
+ * @return 0 or an error, then nothing is mapped */
+VIRTQ_TEMPLATE int virtq_driver_core_source(struct virtq_driver_core *core, unsigned how,
+                                            const struct virtq_buffer *buffer, uint16_t id,
+                                            struct virtq_driver_source *source)
+{
+    const uint32_t known = (uint32_t)VIRTQ_BUFFER_PREMAPPED | (uint32_t)VIRTQ_BUFFER_DIRECT;
+    uint32_t count = (uint32_t)buffer->readable + buffer->writable;
+    int error = VIRTQ_OK;
+
+    if (VIRTQ_UNLIKELY(count - 1u >= core->segments_max)) {
+        return count == 0u ? VIRTQ_EINVAL : VIRTQ_ETOOBIG;
+    }
+    if (VIRTQ_UNLIKELY((buffer->flags & ~known) != 0u)) {
+        return VIRTQ_EINVAL;
+    }
+    source->segments = buffer->segments;
+    source->readable = buffer->readable;
+    source->count = (uint16_t)count;
+    source->premapped = (buffer->flags & (uint32_t)VIRTQ_BUFFER_PREMAPPED) != 0u;
+    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
+        error = virtq_driver_core_map(core, buffer, id, source);
+    }
+    source->table = source->count > 1u && (core->flags & VIRTQ_CORE_TABLES) != 0u &&
+                    (buffer->flags & (uint32_t)VIRTQ_BUFFER_DIRECT) == 0u;
+    return error;
+}
+
+/** @brief The device address of one run; the arithmetic of the computed kinds.
+ *
+ * @param core the queue @param how the instance @param source the buffer @param index which run
+ * @param addr result @param len result: bytes
+ * @return 0, or VIRTQ_EFAULT for a bar segment outside the region */
+VIRTQ_TEMPLATE int virtq_driver_core_run(const struct virtq_driver_core *core, unsigned how,
+                                         const struct virtq_driver_source *source, uint32_t index,
+                                         uint64_t *addr, uint32_t *len)
+{
+    const unsigned kind = how & VIRTQ_INSTANCE_KIND;
+    const struct virtq_segment *segment;
+
+    if (kind == VIRTQ_INSTANCE_CALLED) {
+        *addr = source->runs[index].addr;
+        *len = source->runs[index].len;
+        return VIRTQ_OK;
+    }
+    segment = &source->segments[index];
+    *len = segment->len;
+    if (kind == VIRTQ_INSTANCE_PREMAPPED || source->premapped) {
+        *addr = segment->addr;
+        return VIRTQ_OK;
+    }
+    *addr = (uint64_t)(uintptr_t)segment->base + core->delta;
+    if (kind == VIRTQ_INSTANCE_BAR) {
+        /* M9: the offset is checked without a sum that could wrap; `linear.first` is usually 0. */
+        uint64_t offset = *addr - core->linear.first;
+        uint64_t span = core->linear.last - core->linear.first;
+
+        if (VIRTQ_UNLIKELY(offset > span || (uint64_t)*len - 1u > span - offset)) {
+            return VIRTQ_EFAULT;
+        }
+    }
+    return VIRTQ_OK;
+}
+
+/** @brief Judges a used length: never more than the buffer's writable bytes. S9, H3.
+ *
+ * Peers in the field report wrong lengths, so the default is to clamp and count.
+ * @param core the queue @param writable what fits @param position where @param len what the device
+ * said; clamped
+ * @return 0, or VIRTQ_EBROKEN if strict */
+VIRTQ_COLD int virtq_driver_core_clamp(struct virtq_driver_core *core, uint32_t writable,
+                                       uint32_t position, uint32_t *len)
+{
+    core->counters.error_length++;
+    if ((core->flags & VIRTQ_CORE_STRICT_LENGTH) != 0u) {
+        return virtq_driver_core_break(core, VIRTQ_REASON_QUEUE_LENGTH, position, *len);
+    }
+    *len = writable;
+    return VIRTQ_OK;
+}
+
+/** @brief Adds to the entries that no test for a notification has seen.
+ * @param core the queue @param count entries (split) or descriptors (packed) */
+VIRTQ_TEMPLATE void virtq_driver_core_published(struct virtq_driver_core *core, uint32_t count)
+{
+    core->untested += count;
+    if (VIRTQ_UNLIKELY(core->untested > VIRTQ_UNTESTED_MANY)) {
+        core->untested = VIRTQ_UNTESTED_MANY;
+    }
+}
+
+/** @brief Counts a test's result. @param core the queue @param wanted the result @return the same
+ */
+VIRTQ_TEMPLATE bool virtq_driver_core_tested(struct virtq_driver_core *core, bool wanted)
+{
+    core->untested = 0;
+    if (wanted) {
+        core->counters.notify_asked++;
+    } else {
+        core->counters.notify_suppressed++;
+    }
+    return wanted;
+}
+
+/** @brief The notification word. N1. @param core the queue @param position offset in bits 0 to 14,
+ * wrap (or index bit) in 15
+ * @return what the transport writes */
+VIRTQ_TEMPLATE uint32_t virtq_driver_core_notification(const struct virtq_driver_core *core,
+                                                       uint16_t position)
+{
+    uint32_t word = core->notify_id;
+
+    if ((core->flags & VIRTQ_CORE_NOTIFICATION_DATA) != 0u) {
+        word |= (uint32_t)position << 16;
+    }
+    return word;
+}
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * @ingroup virtq_inline
+ * @brief The one door to shared memory: every load and store of a ring, an event word or a table.
+ *
+ * Each function does exactly one access of its own width, so that a field cannot be read twice or
+ * in halves (threats: double fetch, torn access). Data loads and stores are relaxed atomics, not
+ * plain ones: the peer writes at the same time. A test may define #VIRTQ_SHM_TRACE before including
+ * this and sees every access before it happens.
+ */
+#ifndef VIRTQ_INLINE_SHM_H
+#define VIRTQ_INLINE_SHM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../api.h"
+
+#ifndef VIRTQ_SHM_TRACE
+/** @brief A test's hook, called before each access: pointer, width in bytes, whether it stores. */
+#    define VIRTQ_SHM_TRACE(pointer, width, store) ((void)0)
+#endif
+
+/** @brief Which instance of a template: a constant, so that everything that depends on it folds
+ * away.
+ *
+ * The low bits are an enum virtq_space_kind; the rest are flags. */
+enum virtq_instance {
+    VIRTQ_INSTANCE_CALLED = 0,    /**< Any space: at most one call per buffer or per miss. */
+    VIRTQ_INSTANCE_DIRECT = 1,    /**< Address = pointer + constant. */
+    VIRTQ_INSTANCE_BAR = 2,       /**< Address = checked offset. */
+    VIRTQ_INSTANCE_PREMAPPED = 3, /**< Addresses pass through. */
+    VIRTQ_INSTANCE_KIND = 3,      /**< Mask of the above. */
+    VIRTQ_INSTANCE_BIG_ENDIAN = 4 /**< The ring is big-endian: a legacy guest. */
+};
+
+/** @brief Whether ring words have to be swapped on this processor.
+ * @param how an enum virtq_instance
+ * @return a constant where `how` is one */
+VIRTQ_TEMPLATE bool virtq_shm_swaps(unsigned how)
+{
+    return ((how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u) != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
+}
+
+/** @brief Ring order to processor order and back. @param value a word @param how an instance
+ * @return the word */
+VIRTQ_TEMPLATE uint16_t virtq_shm_order16(uint16_t value, unsigned how)
+{
+    return virtq_shm_swaps(how) ? __builtin_bswap16(value) : value;
+}
+
+/** @brief Ring order to processor order and back. @param value a word @param how an instance
+ * @return the word */
+VIRTQ_TEMPLATE uint32_t virtq_shm_order32(uint32_t value, unsigned how)
+{
+    return virtq_shm_swaps(how) ? __builtin_bswap32(value) : value;
+}
+
+/** @brief Ring order to processor order and back. @param value a word @param how an instance
+ * @return the word */
+VIRTQ_TEMPLATE uint64_t virtq_shm_order64(uint64_t value, unsigned how)
+{
+    return virtq_shm_swaps(how) ? __builtin_bswap64(value) : value;
+}
+
+/** @brief One 16-bit load. @param from ring word @param how an instance @return its value */
+VIRTQ_TEMPLATE uint16_t virtq_shm_load16(const uint16_t *from, unsigned how)
+{
+    VIRTQ_SHM_TRACE(from, 2, 0);
+    return virtq_shm_order16(__atomic_load_n(from, __ATOMIC_RELAXED), how);
+}
+
+/** @brief One 16-bit load that later accesses stay behind. @param from ring word @param how an
+ * instance @return value */
+VIRTQ_TEMPLATE uint16_t virtq_shm_load16_acquire(const uint16_t *from, unsigned how)
+{
+    VIRTQ_SHM_TRACE(from, 2, 0);
+    return virtq_shm_order16(__atomic_load_n(from, __ATOMIC_ACQUIRE), how);
+}
+
+/** @brief One 32-bit load. @param from ring word @param how an instance @return its value */
+VIRTQ_TEMPLATE uint32_t virtq_shm_load32(const uint32_t *from, unsigned how)
+{
+    VIRTQ_SHM_TRACE(from, 4, 0);
+    return virtq_shm_order32(__atomic_load_n(from, __ATOMIC_RELAXED), how);
+}
+
+/** @brief One 64-bit load. @param from ring word @param how an instance @return its value */
+VIRTQ_TEMPLATE uint64_t virtq_shm_load64(const uint64_t *from, unsigned how)
+{
+    VIRTQ_SHM_TRACE(from, 8, 0);
+    return virtq_shm_order64(__atomic_load_n(from, __ATOMIC_RELAXED), how);
+}
+
+/** @brief One 16-bit store. @param to ring word @param value its value @param how an instance */
+VIRTQ_TEMPLATE void virtq_shm_store16(uint16_t *to, uint16_t value, unsigned how)
+{
+    VIRTQ_SHM_TRACE(to, 2, 1);
+    __atomic_store_n(to, virtq_shm_order16(value, how), __ATOMIC_RELAXED);
+}
+
+/** @brief One 16-bit store that earlier accesses stay before. @param to ring word @param value its
+ * value @param how an instance */
+VIRTQ_TEMPLATE void virtq_shm_store16_release(uint16_t *to, uint16_t value, unsigned how)
+{
+    VIRTQ_SHM_TRACE(to, 2, 1);
+    __atomic_store_n(to, virtq_shm_order16(value, how), __ATOMIC_RELEASE);
+}
+
+/** @brief One 32-bit store. @param to ring word @param value its value @param how an instance */
+VIRTQ_TEMPLATE void virtq_shm_store32(uint32_t *to, uint32_t value, unsigned how)
+{
+    VIRTQ_SHM_TRACE(to, 4, 1);
+    __atomic_store_n(to, virtq_shm_order32(value, how), __ATOMIC_RELAXED);
+}
+
+/** @brief One 32-bit store that earlier accesses stay before. @param to ring word @param value its
+ * value @param how an instance */
+VIRTQ_TEMPLATE void virtq_shm_store32_release(uint32_t *to, uint32_t value, unsigned how)
+{
+    VIRTQ_SHM_TRACE(to, 4, 1);
+    __atomic_store_n(to, virtq_shm_order32(value, how), __ATOMIC_RELEASE);
+}
+
+/** @brief One 64-bit store. @param to ring word @param value its value @param how an instance */
+VIRTQ_TEMPLATE void virtq_shm_store64(uint64_t *to, uint64_t value, unsigned how)
+{
+    VIRTQ_SHM_TRACE(to, 8, 1);
+    __atomic_store_n(to, virtq_shm_order64(value, how), __ATOMIC_RELAXED);
+}
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The library tier's instances of inline/packed_driver.h. */
+#include "../driver_private.h"
+
+VIRTQ_DRIVER_INSTANCE(packed, called, VIRTQ_INSTANCE_CALLED);
+VIRTQ_DRIVER_INSTANCE(packed, direct, VIRTQ_INSTANCE_DIRECT);
+VIRTQ_DRIVER_INSTANCE(packed, bar, VIRTQ_INSTANCE_BAR);
+VIRTQ_DRIVER_INSTANCE(packed, premapped, VIRTQ_INSTANCE_PREMAPPED);
+
+const struct virtq_driver_ops *const virtq_priv_packed_driver_ops[VIRTQ_DRIVER_INSTANCES - 1] = {
+    &virtq_packed_driver_called_ops, &virtq_packed_driver_direct_ops, &virtq_packed_driver_bar_ops,
+    &virtq_packed_driver_premapped_ops};
