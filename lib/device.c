@@ -25,10 +25,10 @@ static int build(struct virtq_device *fresh, const struct virtq_device_config *c
     fresh->how = virtq_device_setup_instance(config);
     fresh->is_packed = config->format == (uint32_t)VIRTQ_FORMAT_PACKED;
     if (fresh->is_packed) {
-        fresh->ops = virtq_priv_packed_device_ops[fresh->how];
+        fresh->ops = virtq_priv_packed_device_ops[virtq_priv_device_index(fresh->how)];
         return virtq_packed_device_init(&fresh->queue.packed, config, arrays, arrays_size, miss);
     }
-    fresh->ops = virtq_priv_split_device_ops[fresh->how];
+    fresh->ops = virtq_priv_split_device_ops[virtq_priv_device_index(fresh->how)];
     return virtq_split_device_init(&fresh->queue.split, config, arrays, arrays_size, miss);
 }
 

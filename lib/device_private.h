@@ -29,13 +29,28 @@ struct virtq_device {
     } queue;
 };
 
-/* By enum virtq_space_kind; the last one is the big-endian ring of a legacy guest. */
-#define VIRTQ_DEVICE_INSTANCES 5
+/* The instances of a format, by virtq_priv_device_index(). */
+#define VIRTQ_DEVICE_INSTANCES 8
 
 extern const struct virtq_device_ops *const virtq_priv_split_device_ops[VIRTQ_DEVICE_INSTANCES]
     __attribute__((visibility("hidden")));
-extern const struct virtq_device_ops *const virtq_priv_packed_device_ops[VIRTQ_DEVICE_INSTANCES - 1]
+extern const struct virtq_device_ops *const virtq_priv_packed_device_ops[VIRTQ_DEVICE_INSTANCES]
     __attribute__((visibility("hidden")));
+
+/* The four kinds of space; then device-strength barriers and a big-endian ring, each for `called`
+ * and `premapped`. */
+static inline unsigned virtq_priv_device_index(unsigned how)
+{
+    const unsigned premapped = (how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_PREMAPPED ? 1u : 0u;
+
+    if ((how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u) {
+        return 6u + premapped;
+    }
+    if ((how & VIRTQ_INSTANCE_PLATFORM) != 0u) {
+        return 4u + premapped;
+    }
+    return how & VIRTQ_INSTANCE_KIND;
+}
 
 /* One instance of the templates of a format. */
 #define VIRTQ_DEVICE_INSTANCE(format, name, how)                                              \

@@ -33,8 +33,8 @@ VIRTQ_API int virtq_driver_init(void *memory, size_t memory_size,
 {
     struct virtq_driver_config copy;
     struct virtq_driver fresh;
-    unsigned char *arrays = (unsigned char *)memory + header_bytes();
-    size_t arrays_size = memory_size - header_bytes();
+    unsigned char *arrays;
+    size_t arrays_size;
     int error;
 
     if (driver == NULL || memory == NULL || !virtq_driver_setup_config(&copy, config)) {
@@ -43,13 +43,15 @@ VIRTQ_API int virtq_driver_init(void *memory, size_t memory_size,
     if (memory_size < header_bytes()) {
         return VIRTQ_ENOMEM;
     }
+    arrays = (unsigned char *)memory + header_bytes();
+    arrays_size = memory_size - header_bytes();
     fresh.how = virtq_driver_setup_instance(&copy);
     fresh.is_packed = copy.format == (uint32_t)VIRTQ_FORMAT_PACKED;
     if (fresh.is_packed) {
-        fresh.ops = virtq_priv_packed_driver_ops[fresh.how];
+        fresh.ops = virtq_priv_packed_driver_ops[virtq_priv_driver_index(fresh.how)];
         error = virtq_packed_driver_init(&fresh.queue.packed, &copy, arrays, arrays_size);
     } else {
-        fresh.ops = virtq_priv_split_driver_ops[fresh.how];
+        fresh.ops = virtq_priv_split_driver_ops[virtq_priv_driver_index(fresh.how)];
         error = virtq_split_driver_init(&fresh.queue.split, &copy, arrays, arrays_size);
     }
     if (error == VIRTQ_OK) {

@@ -12,9 +12,8 @@
 #ifndef VIRTQ_INLINE_BARRIER_H
 #define VIRTQ_INLINE_BARRIER_H
 
-#include <stdbool.h>
-
 #include "../api.h"
+#include "shm.h"
 
 #if defined(__x86_64__) || defined(__i386__)
 /** @brief Orders stores for a device. */
@@ -37,29 +36,27 @@
 #    define VIRTQ_BARRIER_DEVICE_FULL() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #endif
 
-/** @brief Earlier stores before later ones; goes before a release store. @param platform
- * ORDER_PLATFORM negotiated */
-VIRTQ_TEMPLATE void virtq_barrier_write(bool platform)
+/** @brief Earlier stores before later ones; goes before a release store. @param how the instance */
+VIRTQ_TEMPLATE void virtq_barrier_write(unsigned how)
 {
-    if (VIRTQ_UNLIKELY(platform)) {
+    if ((how & VIRTQ_INSTANCE_PLATFORM) != 0u) {
         VIRTQ_BARRIER_DEVICE_WRITE();
     }
 }
 
-/** @brief Earlier loads before later ones; goes after an acquire load. @param platform
- * ORDER_PLATFORM negotiated */
-VIRTQ_TEMPLATE void virtq_barrier_read(bool platform)
+/** @brief Earlier loads before later ones; goes after an acquire load. @param how the instance */
+VIRTQ_TEMPLATE void virtq_barrier_read(unsigned how)
 {
-    if (VIRTQ_UNLIKELY(platform)) {
+    if ((how & VIRTQ_INSTANCE_PLATFORM) != 0u) {
         VIRTQ_BARRIER_DEVICE_READ();
     }
 }
 
 /** @brief Earlier stores before later loads: the one order that no acquire or release gives. @param
- * platform ORDER_PLATFORM negotiated */
-VIRTQ_TEMPLATE void virtq_barrier_full(bool platform)
+ * how an enum virtq_instance */
+VIRTQ_TEMPLATE void virtq_barrier_full(unsigned how)
 {
-    if (VIRTQ_UNLIKELY(platform)) {
+    if ((how & VIRTQ_INSTANCE_PLATFORM) != 0u) {
         VIRTQ_BARRIER_DEVICE_FULL();
         return;
     }

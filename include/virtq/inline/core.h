@@ -19,7 +19,6 @@
 enum virtq_core_flag {
     VIRTQ_CORE_EVENT_IDX = 1, /**< VIRTIO_F_EVENT_IDX. */
     VIRTQ_CORE_IN_ORDER = 2,  /**< VIRTIO_F_IN_ORDER. */
-    VIRTQ_CORE_PLATFORM = 4,  /**< VIRTIO_F_ORDER_PLATFORM. */
     VIRTQ_CORE_TABLES = 8,    /**< VIRTIO_F_INDIRECT_DESC, and (driver) tables were given. */
     VIRTQ_CORE_NOTIFICATION_DATA = 16, /**< VIRTIO_F_NOTIFICATION_DATA. */
     VIRTQ_CORE_STRICT_LENGTH = 32,     /**< VIRTQ_DRIVER_STRICT_LENGTH. */
@@ -40,14 +39,15 @@ VIRTQ_INLINE uint32_t virtq_core_flags(uint64_t features)
 {
     uint32_t flags = 0;
 
-    flags |= virtq_feature_has(features, VIRTIO_F_EVENT_IDX) ? VIRTQ_CORE_EVENT_IDX : 0u;
-    flags |= virtq_feature_has(features, VIRTIO_F_IN_ORDER) ? VIRTQ_CORE_IN_ORDER : 0u;
-    flags |= virtq_feature_has(features, VIRTIO_F_ORDER_PLATFORM) ? VIRTQ_CORE_PLATFORM : 0u;
-    flags |= virtq_feature_has(features, VIRTIO_F_INDIRECT_DESC) ? VIRTQ_CORE_TABLES : 0u;
-    flags |=
-        virtq_feature_has(features, VIRTIO_F_NOTIFICATION_DATA) ? VIRTQ_CORE_NOTIFICATION_DATA : 0u;
-    flags |=
-        virtq_feature_has(features, VIRTIO_F_NOTIFY_ON_EMPTY) ? VIRTQ_CORE_NOTIFY_ON_EMPTY : 0u;
+    flags |= virtq_feature_has(features, VIRTIO_F_EVENT_IDX) ? (uint32_t)VIRTQ_CORE_EVENT_IDX : 0u;
+    flags |= virtq_feature_has(features, VIRTIO_F_IN_ORDER) ? (uint32_t)VIRTQ_CORE_IN_ORDER : 0u;
+    flags |= virtq_feature_has(features, VIRTIO_F_INDIRECT_DESC) ? (uint32_t)VIRTQ_CORE_TABLES : 0u;
+    flags |= virtq_feature_has(features, VIRTIO_F_NOTIFICATION_DATA)
+                 ? (uint32_t)VIRTQ_CORE_NOTIFICATION_DATA
+                 : 0u;
+    flags |= virtq_feature_has(features, VIRTIO_F_NOTIFY_ON_EMPTY)
+                 ? (uint32_t)VIRTQ_CORE_NOTIFY_ON_EMPTY
+                 : 0u;
     return flags;
 }
 
@@ -104,6 +104,24 @@ VIRTQ_INLINE bool virtq_core_copy_config(void *to, size_t to_size, const void *f
     __builtin_memset(to, 0, to_size);
     __builtin_memcpy(to, from, from_size < to_size ? from_size : to_size);
     return true;
+}
+
+/** @brief A pointer some bytes on, where the base may be NULL because addresses are pointers.
+ * @param base a window's base @param offset bytes @return the pointer */
+VIRTQ_TEMPLATE unsigned char *virtq_core_at(const unsigned char *base, uint64_t offset)
+{
+    return (unsigned char *)((uintptr_t)base + (uintptr_t)offset);
+}
+
+/** @brief Checks that a ring's areas are there and aligned. S1, P1. @param areas them @param
+ * features negotiated: they tell the format @return whether */
+VIRTQ_INLINE bool virtq_core_aligned(const struct virtq_areas *areas, uint64_t features)
+{
+    const uintptr_t driver = virtq_feature_has(features, VIRTIO_F_RING_PACKED) != 0 ? 3u : 1u;
+
+    return areas->descriptor != NULL && areas->driver != NULL && areas->device != NULL &&
+           ((uintptr_t)areas->descriptor & 15u) == 0u &&
+           ((uintptr_t)areas->driver & driver) == 0u && ((uintptr_t)areas->device & 3u) == 0u;
 }
 
 #endif

@@ -26,12 +26,14 @@ struct virtq_device_window {
     unsigned char *base; /**< This program's address of `first`. */
 };
 
-/** @brief What the device knows of a buffer in flight; indexed by head (split) or id (packed). */
+/** @brief What the device knows of a buffer in flight; indexed by head (split) or id (packed). As
+ * large as a descriptor, so that one offset finds both. */
 struct virtq_device_entry {
-    uint32_t writable; /**< Bytes the device may write, saturated. */
-    uint16_t slots;    /**< Ring descriptors; 0: not in flight. */
-    uint16_t
-        sequence; /**< Where the ring stood when it was popped: tells the latest from the others. */
+    uint64_t limit; /**< Bytes the device may write, plus 1: a pushed length is below it. 0: not in
+                       flight. */
+    uint32_t slots; /**< Packed: ring descriptors. */
+    uint32_t
+        sequence; /**< Where the ring stood when it was popped: tells the latest from others. */
 };
 
 /** @brief IN_ORDER: set in a held length, so that a length of 0 can be told from none. */
@@ -65,14 +67,14 @@ struct virtq_device_core {
     uint32_t order_next;  /**< ... and where the next one will. */
     uint16_t *order;      /**< IN_ORDER: ids in the order of pop, a circle of `size`. */
     uint64_t *lengths;    /**< IN_ORDER: lengths of held buffers | #VIRTQ_HELD, by id; else 0. */
-    struct virtq_counters counters;
-    struct virtq_fault fault;
-    struct virtq_miss miss;
-    struct virtq_areas areas;
-    struct virtq_area_addresses addresses;
-    uint64_t features;
-    void *memory;
-    size_t memory_size;
+    struct virtq_counters counters;        /**< What virtq_device_counters() gives. */
+    struct virtq_fault fault;              /**< Why the queue is broken, if it is. */
+    struct virtq_miss miss;                /**< The latest miss. */
+    struct virtq_areas areas;              /**< The ring, as this program sees it. */
+    struct virtq_area_addresses addresses; /**< The ring's device addresses, if it is translated. */
+    uint64_t features;                     /**< As negotiated. */
+    void *memory;                          /**< The private memory. */
+    size_t memory_size;                    /**< Its bytes. */
 };
 
 /** @brief Latches the queue broken; the first reason stays. H6.
@@ -114,9 +116,27 @@ VIRTQ_INLINE void virtq_device_core_keep(struct virtq_device_window *to,
     to->size = window->last - window->first + 1u;
     if (to->size == 0u) {
         to->first = addr & half;
-        to->base = window->base + (size_t)to->first;
+        to->base = virtq_core_at(window->base, to->first);
         to->size = half;
     }
+}
+
+/** @brief Asks the space, and believes no answer that does not hold the address or grant the
+ * access.
+ * @param core the queue @param addr device address @param permission what for @param window result
+ * @return 0, VIRTQ_EMISS, VIRTQ_EFAULT or VIRTQ_EPERM */
+VIRTQ_INLINE int virtq_device_core_question(struct virtq_device_core *core, virtq_addr_t addr,
+                                            uint32_t permission, struct virtq_window *window)
+{
+    int error = core->space->ops->window(core->space, addr, permission, window);
+
+    if (error != VIRTQ_OK) {
+        return error;
+    }
+    if (addr < window->first || addr > window->last || (window->permissions & permission) == 0u) {
+        return VIRTQ_EFAULT;
+    }
+    return VIRTQ_OK;
 }
 
 /** @brief Asks the space for a window. @param core the queue @param index which of the queue's
@@ -129,12 +149,9 @@ VIRTQ_OUTLINE int virtq_device_core_ask(struct virtq_device_core *core, unsigned
     int error;
 
     core->counters.window_misses++;
-    error = core->space->ops->window(core->space, addr, permission, &window);
+    error = virtq_device_core_question(core, addr, permission, &window);
     if (error != VIRTQ_OK) {
         return error;
-    }
-    if (addr < window.first || addr > window.last || (window.permissions & permission) == 0u) {
-        return VIRTQ_EFAULT;
     }
     virtq_device_core_keep(&core->windows[index], &window, addr);
     return VIRTQ_OK;
@@ -172,7 +189,7 @@ VIRTQ_INLINE void virtq_device_core_linear(struct virtq_device_core *core)
     if (window.size == 0u) {
         /* All 2^64 bytes: one too many for a size, and address 0 is the one nobody misses. */
         window.first++;
-        window.base++;
+        window.base = virtq_core_at(window.base, 1);
         window.size = UINT64_MAX;
     }
     if ((linear->permissions & (uint32_t)VIRTQ_PERMISSION_READ) != 0u) {
@@ -182,77 +199,6 @@ VIRTQ_INLINE void virtq_device_core_linear(struct virtq_device_core *core)
     if ((linear->permissions & (uint32_t)VIRTQ_PERMISSION_WRITE) != 0u) {
         core->windows[VIRTQ_WINDOW_WRITE] = window;
     }
-}
-
-/** @brief A window for one or both permissions: no larger than what is granted for each.
- * @param core the queue @param addr device address @param permissions a set @param window result
- * @return as virtq_space_ops::window */
-VIRTQ_COLD int virtq_device_core_window(struct virtq_device_core *core, virtq_addr_t addr,
-                                        uint32_t permissions, struct virtq_window *window)
-{
-    const uint32_t both = (uint32_t)VIRTQ_PERMISSION_READ | (uint32_t)VIRTQ_PERMISSION_WRITE;
-    struct virtq_window other = {0, 0, NULL, 0, 0};
-    int error;
-
-    if (permissions != both) {
-        return core->space->ops->window(core->space, addr, permissions, window);
-    }
-    error = core->space->ops->window(core->space, addr, VIRTQ_PERMISSION_READ, &other);
-    if (error == VIRTQ_OK) {
-        error = core->space->ops->window(core->space, addr, VIRTQ_PERMISSION_WRITE, window);
-    }
-    if (error != VIRTQ_OK) {
-        return error;
-    }
-    if ((uintptr_t)other.base - (uintptr_t)other.first !=
-        (uintptr_t)window->base - (uintptr_t)window->first) {
-        return VIRTQ_EFAULT;
-    }
-    if (other.first > window->first) {
-        window->base += (size_t)(other.first - window->first);
-        window->first = other.first;
-    }
-    window->last = other.last < window->last ? other.last : window->last;
-    return VIRTQ_OK;
-}
-
-/** @brief Translates one area of the ring: contiguous in this program's memory, whatever windows it
- * crosses. L2, M3.
- * @param core the queue, for the space and the miss @param addr its device address @param len its
- * bytes @param permission what the device does there @param area result @return 0, VIRTQ_EMISS,
- * VIRTQ_EPERM or VIRTQ_EFAULT */
-VIRTQ_COLD int virtq_device_core_area(struct virtq_device_core *core, virtq_addr_t addr,
-                                      uint64_t len, uint32_t permission, void **area)
-{
-    unsigned char *expected = NULL;
-
-    if (len - 1u > UINT64_MAX - addr) {
-        return VIRTQ_EFAULT;
-    }
-    while (len != 0u) {
-        struct virtq_window window = {0};
-        int error = virtq_device_core_window(core, addr, permission, &window);
-        unsigned char *here;
-        uint64_t part;
-
-        if (error == VIRTQ_EMISS) {
-            return virtq_device_core_missed(core, addr, len, permission);
-        }
-        if (error != VIRTQ_OK || addr < window.first || addr > window.last) {
-            return error == VIRTQ_EPERM ? VIRTQ_EPERM : VIRTQ_EFAULT;
-        }
-        here = window.base + (size_t)(addr - window.first);
-        if (expected == NULL) {
-            *area = here;
-        } else if (here != expected) {
-            return VIRTQ_EFAULT;
-        }
-        part = window.last - addr < len - 1u ? window.last - addr + 1u : len;
-        expected = here + (size_t)part;
-        addr += part;
-        len -= part;
-    }
-    return VIRTQ_OK;
 }
 
 /** @brief What every call begins with: a broken queue stays broken, and withdrawn windows are
@@ -305,17 +251,6 @@ VIRTQ_TEMPLATE int virtq_device_core_tested(struct virtq_device_core *core, bool
     return wanted ? 1 : 0;
 }
 
-/** @brief Counts what pop took, and what of it the caller had been told of before. @param core the
- * queue @param ring entries or descriptors @param buffers them @param pieces their pieces */
-VIRTQ_TEMPLATE void virtq_device_core_popped(struct virtq_device_core *core, uint32_t ring,
-                                             uint32_t buffers, uint32_t pieces)
-{
-    core->ahead = core->ahead > ring ? core->ahead - ring : 0u;
-    core->in_flight += buffers;
-    core->counters.added += buffers;
-    core->counters.window_hits += pieces;
-}
-
 /** @brief Whether a caller may push this: in flight, and no longer than what the driver allowed.
  * @param core the queue @param used what the caller says @return its entry, or NULL */
 VIRTQ_TEMPLATE struct virtq_device_entry *virtq_device_core_pushable(
@@ -327,42 +262,44 @@ VIRTQ_TEMPLATE struct virtq_device_entry *virtq_device_core_pushable(
         return NULL;
     }
     entry = &core->entries[used->id];
-    if (VIRTQ_UNLIKELY(entry->slots == 0u || used->len > entry->writable)) {
-        return NULL;
-    }
-    return entry;
+    return VIRTQ_UNLIKELY(used->len >= entry->limit) ? NULL : entry;
 }
 
-/** @brief Puts a popped buffer into its entry. @param core the queue @param chain the buffer, id
- * and slots set @param sequence where the ring stood */
-VIRTQ_TEMPLATE void virtq_device_core_enter(struct virtq_device_core *core,
-                                            const struct virtq_chain *chain, uint16_t sequence)
+/** @brief Puts a popped buffer into its entry. @param entry its entry @param chain the buffer
+ * @param sequence where the ring stood */
+VIRTQ_TEMPLATE void virtq_device_core_enter(struct virtq_device_entry *entry,
+                                            const struct virtq_chain *chain, uint32_t sequence)
 {
-    struct virtq_device_entry *entry = &core->entries[chain->id];
-
-    entry->writable =
-        chain->writable_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)chain->writable_bytes;
-    entry->slots = chain->slots;
+    entry->limit = chain->writable_bytes + 1u;
     entry->sequence = sequence;
-    if (VIRTQ_UNLIKELY((core->flags & VIRTQ_CORE_IN_ORDER) != 0u)) {
-        core->order[core->order_next] = chain->id;
+}
+
+/** @brief IN_ORDER: notes the order of what was popped. @param core the queue @param chains them
+ * @param count how many */
+VIRTQ_OUTLINE void virtq_device_core_queue(struct virtq_device_core *core,
+                                           const struct virtq_chain *chains, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        core->order[core->order_next] = chains[i].id;
         core->order_next = core->order_next + 1u == core->size ? 0u : core->order_next + 1u;
-        core->lengths[chain->id] = 0;
+        core->lengths[chains[i].id] = 0;
     }
 }
 
-/** @brief IN_ORDER: holds a pushed buffer back until publish. I6. @param core the queue @param used
- * what is pushed, checked
- * @return whether; not if it is held already */
-VIRTQ_INLINE bool virtq_device_core_hold(struct virtq_device_core *core,
-                                         const struct virtq_used_buffer *used)
+/** @brief Counts what pop took, and what of it the caller had been told of before. @param core the
+ * queue @param ring entries or descriptors @param chains the buffers @param count how many
+ * @param pieces their pieces */
+VIRTQ_TEMPLATE void virtq_device_core_popped(struct virtq_device_core *core, uint32_t ring,
+                                             const struct virtq_chain *chains, uint32_t count,
+                                             uint32_t pieces)
 {
-    if (core->lengths[used->id] != 0u) {
-        return false;
+    core->ahead = core->ahead > ring ? core->ahead - ring : 0u;
+    core->in_flight += count;
+    core->counters.added += count;
+    core->counters.window_hits += pieces;
+    if (VIRTQ_UNLIKELY((core->flags & VIRTQ_CORE_IN_ORDER) != 0u)) {
+        virtq_device_core_queue(core, chains, count);
     }
-    core->lengths[used->id] = VIRTQ_HELD | used->len;
-    core->held++;
-    return true;
 }
 
 /** @brief IN_ORDER: takes the next run that one used entry can stand for: buffers whose turn has
@@ -386,10 +323,10 @@ VIRTQ_OUTLINE uint32_t virtq_device_core_batch(struct virtq_device_core *core,
         }
         used->id = id;
         used->len = (uint32_t)core->lengths[id];
-        full = used->len == entry->writable;
+        full = used->len + (uint64_t)1 == entry->limit;
         *slots += entry->slots;
         core->lengths[id] = 0;
-        entry->slots = 0;
+        entry->limit = 0;
         core->order_first = core->order_first + 1u == core->size ? 0u : core->order_first + 1u;
         core->held--;
         buffers++;
@@ -404,7 +341,7 @@ VIRTQ_INLINE void virtq_device_core_unpopped(struct virtq_device_core *core,
                                              uint32_t ring)
 {
     for (unsigned i = 0; i < count; i++) {
-        core->entries[chains[i].id].slots = 0;
+        core->entries[chains[i].id].limit = 0;
     }
     if ((core->flags & VIRTQ_CORE_IN_ORDER) != 0u) {
         core->order_next = core->order_next >= count ? core->order_next - count
@@ -415,13 +352,12 @@ VIRTQ_INLINE void virtq_device_core_unpopped(struct virtq_device_core *core,
     core->counters.added -= count;
 }
 
-/** @brief Ends a push. @param core the queue @param in_order whether they are held back @param done
- * buffers pushed @param count buffers given @return what push returns */
-VIRTQ_TEMPLATE int virtq_device_core_pushed(struct virtq_device_core *core, bool in_order,
-                                            unsigned done, unsigned count)
+/** @brief Ends a push. @param core the queue @param done buffers pushed @param count buffers given
+ * @return what push returns */
+VIRTQ_TEMPLATE int virtq_device_core_pushed(struct virtq_device_core *core, unsigned done,
+                                            unsigned count)
 {
     core->in_flight -= done;
-    core->unpublished += in_order ? 0u : done;
     core->counters.used += done;
     if (VIRTQ_UNLIKELY(done != count)) {
         core->counters.error_caller++;
@@ -430,46 +366,24 @@ VIRTQ_TEMPLATE int virtq_device_core_pushed(struct virtq_device_core *core, bool
     return (int)done;
 }
 
-/** @brief Finds the three areas of a ring that goes through the space, whole length each. L2, M3.
- * @param core the queue @param descriptor bytes of the descriptor area @param driver of the driver
- * area @param device of the device area @return 0, VIRTQ_EMISS, VIRTQ_EPERM or VIRTQ_EFAULT, with
- * `areas` as they were */
-VIRTQ_COLD int virtq_device_core_ring(struct virtq_device_core *core, uint64_t descriptor,
-                                      uint64_t driver, uint64_t device)
+/** @brief IN_ORDER: holds pushed buffers back until publish. I6. @param core the queue @param used
+ * them
+ * @param count how many @return what push returns */
+VIRTQ_OUTLINE int virtq_device_core_hold(struct virtq_device_core *core,
+                                         const struct virtq_used_buffer *used, unsigned count)
 {
-    const struct virtq_area_addresses *at = &core->addresses;
-    /* The device of a packed queue writes used descriptors where it read available ones. */
-    const uint32_t ring = virtq_feature_has(core->features, VIRTIO_F_RING_PACKED)
-                              ? (uint32_t)VIRTQ_PERMISSION_READ | (uint32_t)VIRTQ_PERMISSION_WRITE
-                              : (uint32_t)VIRTQ_PERMISSION_READ;
-    struct virtq_areas areas = {NULL, NULL, NULL};
-    int error = virtq_device_core_area(core, at->descriptor, descriptor, ring, &areas.descriptor);
+    unsigned done = 0;
 
-    if (error == VIRTQ_OK) {
-        error =
-            virtq_device_core_area(core, at->driver, driver, VIRTQ_PERMISSION_READ, &areas.driver);
-    }
-    if (error == VIRTQ_OK) {
-        error =
-            virtq_device_core_area(core, at->device, device, VIRTQ_PERMISSION_WRITE, &areas.device);
-    }
-    if (error == VIRTQ_OK) {
-        core->areas = areas;
-    }
-    return error;
-}
+    for (; done < count; done++) {
+        const struct virtq_used_buffer buffer = used[done];
 
-/** @brief A running queue whose ring could not be found again. @param core the queue @param
- * position where it stands @param error of virtq_device_core_ring() @return VIRTQ_EMISS: resolve
- * and call again; else VIRTQ_EBROKEN */
-VIRTQ_COLD int virtq_device_core_lost(struct virtq_device_core *core, uint32_t position, int error)
-{
-    if (error == VIRTQ_EMISS) {
-        core->counters.error_miss++;
-        return VIRTQ_EMISS;
+        if (virtq_device_core_pushable(core, &buffer) == NULL || core->lengths[buffer.id] != 0u) {
+            break;
+        }
+        core->lengths[buffer.id] = VIRTQ_HELD | buffer.len;
     }
-    return virtq_device_core_break(core, VIRTQ_REASON_QUEUE_RING, position,
-                                   (uint64_t)(int64_t)error);
+    core->held += done;
+    return virtq_device_core_pushed(core, done, count);
 }
 
 #endif

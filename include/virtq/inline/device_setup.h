@@ -12,14 +12,24 @@
 #include "packed_device.h"
 #include "split_device.h"
 
-/** @brief Which instance a configuration needs. @param config it @return an enum virtq_instance */
+/** @brief Which instance a configuration needs. Device-strength barriers and legacy byte order have
+ * only the instances that ask the space, or nothing: beside them a call is cheap.
+ * @param config it @return an enum virtq_instance */
 VIRTQ_INLINE unsigned virtq_device_setup_instance(const struct virtq_device_config *config)
 {
+    unsigned kind = (unsigned)config->space->device_kind & (unsigned)VIRTQ_INSTANCE_KIND;
+    unsigned flags = 0;
+
     if ((config->flags & (uint32_t)VIRTQ_DEVICE_BIG_ENDIAN) != 0u) {
-        /* Legacy byte order has one instance, which asks the space. */
-        return (unsigned)VIRTQ_INSTANCE_CALLED | (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN;
+        flags |= (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN;
     }
-    return (unsigned)config->space->device_kind & (unsigned)VIRTQ_INSTANCE_KIND;
+    if (virtq_feature_has(config->features, VIRTIO_F_ORDER_PLATFORM) != 0) {
+        flags |= (unsigned)VIRTQ_INSTANCE_PLATFORM;
+    }
+    if (flags != 0u && kind != (unsigned)VIRTQ_INSTANCE_PREMAPPED) {
+        kind = (unsigned)VIRTQ_INSTANCE_CALLED;
+    }
+    return kind | flags;
 }
 
 /** @brief Copies and checks a configuration. @param to the copy @param from the caller's @return
@@ -40,19 +50,6 @@ VIRTQ_INLINE bool virtq_device_setup_config(struct virtq_device_config *to,
            to->space->ops->window != NULL &&
            virtq_core_legal(to->format, to->size, to->features,
                             (to->flags & (uint32_t)VIRTQ_DEVICE_BIG_ENDIAN) != 0u);
-}
-
-/** @brief Checks that areas are there and aligned. S1, P1. @param core the queue, `areas` set
- * @return whether */
-VIRTQ_INLINE bool virtq_device_setup_aligned(const struct virtq_device_core *core)
-{
-    bool packed = virtq_feature_has(core->features, VIRTIO_F_RING_PACKED) != 0;
-    const struct virtq_areas *areas = &core->areas;
-
-    return areas->descriptor != NULL && areas->driver != NULL && areas->device != NULL &&
-           ((uintptr_t)areas->descriptor & 15u) == 0u &&
-           ((uintptr_t)areas->driver & (packed ? 3u : 1u)) == 0u &&
-           ((uintptr_t)areas->device & 3u) == 0u;
 }
 
 /** @brief Lays the private memory of a queue out, or counts it. @param core where the pointers go
@@ -96,8 +93,9 @@ VIRTQ_INLINE void virtq_device_setup_core(struct virtq_device_core *core,
     core->space = config->space;
     core->generation = __atomic_load_n(&config->space->generation, __ATOMIC_ACQUIRE);
     core->flags = virtq_core_flags(config->features);
-    core->flags |=
-        (config->flags & (uint32_t)VIRTQ_DEVICE_RING_TRANSLATED) != 0u ? VIRTQ_CORE_TRANSLATED : 0u;
+    core->flags |= (config->flags & (uint32_t)VIRTQ_DEVICE_RING_TRANSLATED) != 0u
+                       ? (uint32_t)VIRTQ_CORE_TRANSLATED
+                       : 0u;
     core->size = config->size;
     core->table_max = config->table_max;
     core->features = config->features;
@@ -140,7 +138,7 @@ VIRTQ_INLINE int virtq_device_setup_init(struct virtq_device_core *core,
             *miss = core->miss;
         }
     }
-    if (error == VIRTQ_OK && !virtq_device_setup_aligned(core)) {
+    if (error == VIRTQ_OK && !virtq_core_aligned(&core->areas, core->features)) {
         error = VIRTQ_EINVAL;
     }
     return error;
@@ -190,16 +188,13 @@ VIRTQ_INLINE void virtq_split_device_start(struct virtq_split_device *q, unsigne
 VIRTQ_INLINE void virtq_packed_device_start(struct virtq_packed_device *q, unsigned how,
                                             uint16_t available, uint16_t used)
 {
-    uint32_t ahead = virtq_position_offset(available);
-
-    ahead += ((available ^ used) & VIRTQ_POSITION_WRAP) != 0u ? q->core.size : 0u;
     virtq_device_setup_start(&q->core, how);
     virtq_packed_device_attach(q);
     q->popped = available;
     q->pushed = used;
     q->published = used;
     q->unpublished_slots = 0;
-    q->slots = ahead - virtq_position_offset(used);
+    q->slots = virtq_position_between(used, available, q->core.size);
 }
 
 /** @brief Builds a split device. As virtq_device_init(), with the struct apart from its memory.

@@ -47,9 +47,9 @@ struct virtq_driver_core {
     uint32_t unpublished;               /**< Buffers added since the last publish. */
     uint32_t untested; /**< Split: entries, packed: descriptors, published since the last test for a
                           notification; saturates at ::VIRTQ_UNTESTED_MANY. */
-    struct virtq_fault fault;
-    struct virtq_counters counters;
-    struct virtq_space *space;
+    struct virtq_fault fault;              /**< Why the queue is broken, if it is. */
+    struct virtq_counters counters;        /**< What virtq_driver_counters() gives. */
+    struct virtq_space *space;             /**< Where buffers are mapped. */
     struct virtq_window linear;            /**< Bar: what offsets may cover. */
     struct virtq_run *runs;                /**< Scratch for one mapping. */
     unsigned char *records;                /**< The space's record of each entry. */
@@ -158,20 +158,34 @@ VIRTQ_TEMPLATE int virtq_driver_core_check(const struct virtq_buffer *buffer)
     return total > ((uint64_t)1 << 32) ? VIRTQ_ETOOBIG : VIRTQ_OK;
 }
 
-/** @brief How many runs a buffer may become now: as many as a table or the ring has room for; 0 if
- * that is fewer than it is bound to need, so that a full ring costs no mapping.
- * @param core the queue @param buffer the buffer @return runs */
+/** @brief Whether a buffer may go into an indirect table. @param core the queue @param buffer the
+ * buffer
+ * @return whether */
+VIRTQ_TEMPLATE bool virtq_driver_core_tabled(const struct virtq_driver_core *core,
+                                             const struct virtq_buffer *buffer)
+{
+    return (core->flags & VIRTQ_CORE_TABLES) != 0u &&
+           (buffer->flags & (uint32_t)VIRTQ_BUFFER_DIRECT) == 0u;
+}
+
+/** @brief How many runs a buffer may become: as many as a table or `room` ring descriptors hold; 0
+ * if that is fewer than it is bound to need, so that a full ring costs no mapping.
+ * @param core the queue @param buffer the buffer @param room ring descriptors: those free now, or
+ * all of them
+ * @return runs */
 VIRTQ_TEMPLATE uint16_t virtq_driver_core_capacity(const struct virtq_driver_core *core,
-                                                   const struct virtq_buffer *buffer)
+                                                   const struct virtq_buffer *buffer, uint32_t room)
 {
     uint32_t count = (uint32_t)buffer->readable + buffer->writable;
     uint32_t least = count < core->runs_least ? count : core->runs_least;
 
-    if ((core->flags & VIRTQ_CORE_TABLES) != 0u &&
-        (buffer->flags & (uint32_t)VIRTQ_BUFFER_DIRECT) == 0u) {
-        return core->room == 0u ? 0u : core->runs_max;
+    if (virtq_driver_core_tabled(core, buffer)) {
+        return room == 0u ? 0u : core->runs_max;
     }
-    return core->room < least ? 0u : (core->room < core->runs_max ? core->room : core->runs_max);
+    if (room < least) {
+        return 0;
+    }
+    return room < core->runs_max ? (uint16_t)room : core->runs_max;
 }
 
 /** @brief Asks a called space for the addresses of a buffer: one call, whatever its segments.
@@ -183,14 +197,15 @@ VIRTQ_OUTLINE int virtq_driver_core_map(struct virtq_driver_core *core,
                                         struct virtq_driver_source *source)
 {
     struct virtq_mapping mapping = {0};
-    uint16_t capacity = virtq_driver_core_capacity(core, buffer);
+    const uint16_t capacity = virtq_driver_core_capacity(core, buffer, core->room);
+    const uint16_t most = virtq_driver_core_capacity(core, buffer, core->size);
     int error = virtq_driver_core_check(buffer);
 
     if (error != VIRTQ_OK) {
         return error;
     }
     if (capacity == 0u) {
-        return VIRTQ_EFULL;
+        return most == 0u ? VIRTQ_ETOOBIG : VIRTQ_EFULL;
     }
     virtq_driver_core_mark(core, id, 0);
     if ((buffer->flags & (uint32_t)VIRTQ_BUFFER_PREMAPPED) != 0u) {
@@ -204,6 +219,10 @@ VIRTQ_OUTLINE int virtq_driver_core_map(struct virtq_driver_core *core,
     mapping.segments_writable = buffer->writable;
     mapping.capacity = capacity;
     error = core->space->ops->map(core->space, &mapping);
+    if (error == VIRTQ_EFULL && capacity == most) {
+        /* More runs than there will ever be room for: no use trying again. */
+        return VIRTQ_ETOOBIG;
+    }
     if (error != VIRTQ_OK) {
         return error;
     }
@@ -256,8 +275,7 @@ VIRTQ_TEMPLATE int virtq_driver_core_source(struct virtq_driver_core *core, unsi
     if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
         error = virtq_driver_core_map(core, buffer, id, source);
     }
-    source->table = source->count > 1u && (core->flags & VIRTQ_CORE_TABLES) != 0u &&
-                    (buffer->flags & (uint32_t)VIRTQ_BUFFER_DIRECT) == 0u;
+    source->table = source->count > 1u && virtq_driver_core_tabled(core, buffer);
     return error;
 }
 
@@ -297,20 +315,33 @@ VIRTQ_TEMPLATE int virtq_driver_core_run(const struct virtq_driver_core *core, u
     return VIRTQ_OK;
 }
 
-/** @brief Judges a used length: never more than the buffer's writable bytes. S9, H3.
- *
- * Peers in the field report wrong lengths, so the default is to clamp and count.
- * @param core the queue @param writable what fits @param position where @param len what the device
- * said; clamped
+/** @brief The address of a buffer of one segment, computed. @param core the queue @param how the
+ * instance, a computed one @param buffer the buffer, not flagged @param addr result @param len
+ * result: bytes
+ * @return whether it is sound: some bytes, and (bar) inside the region */
+VIRTQ_TEMPLATE bool virtq_driver_core_single(const struct virtq_driver_core *core, unsigned how,
+                                             const struct virtq_buffer *buffer, uint64_t *addr,
+                                             uint32_t *len)
+{
+    const struct virtq_driver_source source = {NULL, buffer->segments, 1, 1, false, false};
+
+    if (VIRTQ_UNLIKELY(virtq_driver_core_run(core, how, &source, 0, addr, len) != VIRTQ_OK)) {
+        return false;
+    }
+    return VIRTQ_LIKELY(*len != 0u);
+}
+
+/** @brief Judges a used length beyond the buffer's writable bytes. S9, H3. Peers in the field
+ * report wrong lengths, so the default is to count it, and the caller of this clamps.
+ * @param core the queue @param position where @param len what the device said
  * @return 0, or VIRTQ_EBROKEN if strict */
-VIRTQ_COLD int virtq_driver_core_clamp(struct virtq_driver_core *core, uint32_t writable,
-                                       uint32_t position, uint32_t *len)
+VIRTQ_COLD int virtq_driver_core_clamp(struct virtq_driver_core *core, uint32_t position,
+                                       uint32_t len)
 {
     core->counters.error_length++;
     if ((core->flags & VIRTQ_CORE_STRICT_LENGTH) != 0u) {
-        return virtq_driver_core_break(core, VIRTQ_REASON_QUEUE_LENGTH, position, *len);
+        return virtq_driver_core_break(core, VIRTQ_REASON_QUEUE_LENGTH, position, len);
     }
-    *len = writable;
     return VIRTQ_OK;
 }
 

@@ -40,25 +40,40 @@ VIRTQ_INLINE bool virtq_space_has_map(const struct virtq_space *space)
            space->ops->map != NULL && space->ops->unmap != NULL;
 }
 
-/** @brief Entries of a table, and runs of the largest buffer: a space that cuts segments may give
- * more runs than segments.
+/** @brief Entries of a table, and runs of the largest buffer. A space that does not say how many
+ * runs it gives may cut segments where its regions end: there is room for each to be cut once.
  * @param config a legal configuration @return how many, 1 to 65535 */
 VIRTQ_INLINE size_t virtq_driver_setup_runs(const struct virtq_driver_config *config)
 {
     size_t runs = config->segments_max;
-    size_t most = config->space->runs_max;
 
-    return runs > most ? runs : most;
+    if (config->space->driver_kind != (uint32_t)VIRTQ_SPACE_CALLED) {
+        return runs;
+    }
+    if (config->space->runs_max != 0u) {
+        return runs > config->space->runs_max ? runs : config->space->runs_max;
+    }
+    return runs < UINT16_MAX / 2u ? runs * 2u : UINT16_MAX;
 }
 
-/** @brief Which instance a configuration needs. @param config it @return an enum virtq_instance */
+/** @brief Which instance a configuration needs. Device-strength barriers and legacy byte order have
+ * only the instances that ask the space, or nothing: beside them a call is cheap.
+ * @param config it @return an enum virtq_instance */
 VIRTQ_INLINE unsigned virtq_driver_setup_instance(const struct virtq_driver_config *config)
 {
+    unsigned kind = (unsigned)config->space->driver_kind & (unsigned)VIRTQ_INSTANCE_KIND;
+    unsigned flags = 0;
+
     if ((config->flags & (uint32_t)VIRTQ_DRIVER_BIG_ENDIAN) != 0u) {
-        /* Legacy byte order has one instance, which asks the space. */
-        return (unsigned)VIRTQ_INSTANCE_CALLED | (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN;
+        flags |= (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN;
     }
-    return (unsigned)config->space->driver_kind & (unsigned)VIRTQ_INSTANCE_KIND;
+    if (virtq_feature_has(config->features, VIRTIO_F_ORDER_PLATFORM) != 0) {
+        flags |= (unsigned)VIRTQ_INSTANCE_PLATFORM;
+    }
+    if (flags != 0u && kind != (unsigned)VIRTQ_INSTANCE_PREMAPPED) {
+        kind = (unsigned)VIRTQ_INSTANCE_CALLED;
+    }
+    return kind | flags;
 }
 
 /** @brief Copies and checks a configuration. @param to the copy @param from the caller's @return
@@ -80,19 +95,6 @@ VIRTQ_INLINE bool virtq_driver_setup_config(struct virtq_driver_config *to,
            ((virtq_driver_setup_instance(to) & (unsigned)VIRTQ_INSTANCE_KIND) !=
                 (unsigned)VIRTQ_INSTANCE_CALLED ||
             virtq_space_has_map(to->space));
-}
-
-/** @brief Checks that a ring's areas are there and aligned. S1, P1. @param config a legal
- * configuration @return whether */
-VIRTQ_INLINE bool virtq_driver_setup_aligned(const struct virtq_driver_config *config)
-{
-    bool packed = config->format == (uint32_t)VIRTQ_FORMAT_PACKED;
-    const struct virtq_areas *areas = &config->areas;
-
-    return areas->descriptor != NULL && areas->driver != NULL && areas->device != NULL &&
-           ((uintptr_t)areas->descriptor & 15u) == 0u &&
-           ((uintptr_t)areas->driver & (packed ? 3u : 1u)) == 0u &&
-           ((uintptr_t)areas->device & 3u) == 0u && ((uintptr_t)config->tables & 15u) == 0u;
 }
 
 /** @brief Lays the private memory of a queue out, or counts it. @param core where the pointers go
@@ -138,7 +140,7 @@ VIRTQ_INLINE void virtq_driver_setup_core(struct virtq_driver_core *core,
     core->flags = virtq_core_flags(config->features);
     core->flags &= config->tables != NULL ? ~0u : ~(uint32_t)VIRTQ_CORE_TABLES;
     core->flags |= (config->flags & (uint32_t)VIRTQ_DRIVER_STRICT_LENGTH) != 0u
-                       ? VIRTQ_CORE_STRICT_LENGTH
+                       ? (uint32_t)VIRTQ_CORE_STRICT_LENGTH
                        : 0u;
     core->segments_max = config->segments_max;
     core->runs_max = (uint16_t)virtq_driver_setup_runs(config);
@@ -349,8 +351,8 @@ VIRTQ_INLINE int virtq_driver_setup_init(struct virtq_driver_core *core,
     struct virtq_carver carver = {(unsigned char *)memory, 0};
 
     if (!virtq_driver_setup_config(&copy, config) || copy.format != (uint32_t)format ||
-        !virtq_driver_setup_aligned(&copy) || memory == NULL ||
-        ((uintptr_t)memory & (VIRTQ_CACHE_LINE - 1u)) != 0u) {
+        !virtq_core_aligned(&copy.areas, copy.features) || ((uintptr_t)copy.tables & 15u) != 0u ||
+        memory == NULL || ((uintptr_t)memory & (VIRTQ_CACHE_LINE - 1u)) != 0u) {
         return VIRTQ_EINVAL;
     }
     if (virtq_driver_setup_size(&copy) > memory_size) {

@@ -46,14 +46,12 @@ VIRTQ_TEMPLATE uint16_t virtq_position_offset(uint16_t position)
  * @return where it gets */
 VIRTQ_TEMPLATE uint16_t virtq_position_advance(uint16_t position, uint32_t count, uint32_t size)
 {
-    uint32_t offset = virtq_position_offset(position) + count;
-    uint32_t wrap = position & VIRTQ_POSITION_WRAP;
+    const uint32_t offset = virtq_position_offset(position) + count;
 
-    if (offset >= size) {
-        offset -= size;
-        wrap ^= VIRTQ_POSITION_WRAP;
+    if (VIRTQ_LIKELY(offset < size)) {
+        return (uint16_t)(position + count);
     }
-    return (uint16_t)(offset | wrap);
+    return (uint16_t)((offset - size) | (~(uint32_t)position & VIRTQ_POSITION_WRAP));
 }
 
 /** @brief A position some descriptors earlier.
@@ -73,6 +71,15 @@ VIRTQ_TEMPLATE uint16_t virtq_position_retreat(uint16_t position, uint32_t count
     return (uint16_t)((offset - count) | wrap);
 }
 
+/** @brief Descriptors from one position to a later one. @param from a position @param to at most a
+ * lap behind it, or the same @param size queue size @return how many, 0 to `size` */
+VIRTQ_TEMPLATE uint32_t virtq_position_between(uint16_t from, uint16_t to, uint32_t size)
+{
+    const uint32_t lap = ((from ^ to) & VIRTQ_POSITION_WRAP) != 0u ? size : 0u;
+
+    return virtq_position_offset(to) + lap - virtq_position_offset(from);
+}
+
 /** @brief AVAIL and USED as the driver writes them at a position: AVAIL is its wrap counter, USED
  * the inverse. P2.
  * @param position a position @return PVIRTQ_DESC_F_* */
@@ -86,6 +93,42 @@ VIRTQ_TEMPLATE uint16_t virtq_position_available(uint16_t position)
 VIRTQ_TEMPLATE uint16_t virtq_position_used(uint16_t position)
 {
     return (position & VIRTQ_POSITION_WRAP) != 0u ? (PVIRTQ_DESC_F_AVAIL | PVIRTQ_DESC_F_USED) : 0u;
+}
+
+/** @brief A position as a loop wants it: the flag bits that go with its wrap counter at hand. */
+struct virtq_place {
+    uint32_t offset; /**< Descriptor offset. */
+    uint32_t
+        bits; /**< AVAIL and USED, as virtq_position_available() or virtq_position_used() say. */
+};
+
+/** @brief A position as a place. @param position a position @param bits its flag bits @return the
+ * place */
+VIRTQ_TEMPLATE struct virtq_place virtq_place_of(uint16_t position, uint16_t bits)
+{
+    struct virtq_place place = {virtq_position_offset(position), bits};
+
+    return place;
+}
+
+/** @brief A place as a position: AVAIL is the wrap counter in both kinds of bits. @param place a
+ * place
+ * @return its position */
+VIRTQ_TEMPLATE uint16_t virtq_place_position(struct virtq_place place)
+{
+    return (uint16_t)(place.offset | (place.bits & PVIRTQ_DESC_F_AVAIL) << 8);
+}
+
+/** @brief Moves a place on; P3: both bits flip where the offset passes the end. @param place the
+ * place
+ * @param count descriptors, 0 to `size` @param size queue size */
+VIRTQ_TEMPLATE void virtq_place_step(struct virtq_place *place, uint32_t count, uint32_t size)
+{
+    place->offset += count;
+    if (VIRTQ_UNLIKELY(place->offset >= size)) {
+        place->offset -= size;
+        place->bits ^= PVIRTQ_DESC_F_AVAIL | PVIRTQ_DESC_F_USED;
+    }
 }
 
 /** @brief P10: whether the descriptor the peer armed lies among the `count` before `now`.
@@ -104,7 +147,7 @@ VIRTQ_TEMPLATE bool virtq_event_packed(uint16_t event, uint16_t now, uint32_t co
     uint32_t back;
 
     if (armed >= size) {
-        return true;
+        return count != 0u;
     }
     armed += (event & VIRTQ_POSITION_WRAP) != 0u ? 0u : size;
     here += (now & VIRTQ_POSITION_WRAP) != 0u ? 0u : size;

@@ -27,12 +27,13 @@
  *
  * The low bits are an enum virtq_space_kind; the rest are flags. */
 enum virtq_instance {
-    VIRTQ_INSTANCE_CALLED = 0,    /**< Any space: at most one call per buffer or per miss. */
-    VIRTQ_INSTANCE_DIRECT = 1,    /**< Address = pointer + constant. */
-    VIRTQ_INSTANCE_BAR = 2,       /**< Address = checked offset. */
-    VIRTQ_INSTANCE_PREMAPPED = 3, /**< Addresses pass through. */
-    VIRTQ_INSTANCE_KIND = 3,      /**< Mask of the above. */
-    VIRTQ_INSTANCE_BIG_ENDIAN = 4 /**< The ring is big-endian: a legacy guest. */
+    VIRTQ_INSTANCE_CALLED = 0,     /**< Any space: at most one call per buffer or per miss. */
+    VIRTQ_INSTANCE_DIRECT = 1,     /**< Address = pointer + constant. */
+    VIRTQ_INSTANCE_BAR = 2,        /**< Address = checked offset. */
+    VIRTQ_INSTANCE_PREMAPPED = 3,  /**< Addresses pass through. */
+    VIRTQ_INSTANCE_KIND = 3,       /**< Mask of the above. */
+    VIRTQ_INSTANCE_BIG_ENDIAN = 4, /**< The ring is big-endian: a legacy guest. */
+    VIRTQ_INSTANCE_PLATFORM = 8    /**< VIRTIO_F_ORDER_PLATFORM was negotiated. */
 };
 
 /** @brief Whether ring words have to be swapped on this processor.
@@ -43,25 +44,40 @@ VIRTQ_TEMPLATE bool virtq_shm_swaps(unsigned how)
     return ((how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u) != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
 }
 
+/** @brief Swaps the bytes of a word. Written out: some processors lack the instruction, and their
+ * compilers would call a library for the builtin. @param value a word @return it, last byte first
+ */
+VIRTQ_TEMPLATE uint32_t virtq_shm_swap32(uint32_t value)
+{
+    return value << 24 | (value & 0xff00u) << 8 | (value >> 8 & 0xff00u) | value >> 24;
+}
+
+/** @brief Swaps the bytes of a word. @param value a word @return it, last byte first */
+VIRTQ_TEMPLATE uint64_t virtq_shm_swap64(uint64_t value)
+{
+    return (uint64_t)virtq_shm_swap32((uint32_t)value) << 32 |
+           virtq_shm_swap32((uint32_t)(value >> 32));
+}
+
 /** @brief Ring order to processor order and back. @param value a word @param how an instance
  * @return the word */
 VIRTQ_TEMPLATE uint16_t virtq_shm_order16(uint16_t value, unsigned how)
 {
-    return virtq_shm_swaps(how) ? __builtin_bswap16(value) : value;
+    return virtq_shm_swaps(how) ? (uint16_t)(value << 8 | value >> 8) : value;
 }
 
 /** @brief Ring order to processor order and back. @param value a word @param how an instance
  * @return the word */
 VIRTQ_TEMPLATE uint32_t virtq_shm_order32(uint32_t value, unsigned how)
 {
-    return virtq_shm_swaps(how) ? __builtin_bswap32(value) : value;
+    return virtq_shm_swaps(how) ? virtq_shm_swap32(value) : value;
 }
 
 /** @brief Ring order to processor order and back. @param value a word @param how an instance
  * @return the word */
 VIRTQ_TEMPLATE uint64_t virtq_shm_order64(uint64_t value, unsigned how)
 {
-    return virtq_shm_swaps(how) ? __builtin_bswap64(value) : value;
+    return virtq_shm_swaps(how) ? virtq_shm_swap64(value) : value;
 }
 
 /** @brief One 16-bit load. @param from ring word @param how an instance @return its value */

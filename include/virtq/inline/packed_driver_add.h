@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * @ingroup virtq_inline
+ * @brief The driver end of a packed queue places buffers.
+ */
+#ifndef VIRTQ_INLINE_PACKED_DRIVER_ADD_H
+#define VIRTQ_INLINE_PACKED_DRIVER_ADD_H
+
+#include "driver_table.h"
+#include "packed_driver_queue.h"
+
+/** @brief Writes all of a descriptor but its flags. @param desc where @param how the instance
+ * @param addr device address @param len bytes @param id buffer id; in every descriptor, though only
+ * the last one's counts */
+VIRTQ_TEMPLATE void virtq_packed_driver_write(struct pvirtq_desc *desc, unsigned how, uint64_t addr,
+                                              uint32_t len, uint16_t id)
+{
+    virtq_shm_store64(&desc->addr, addr, how);
+    virtq_shm_store32(&desc->len, len, how);
+    virtq_shm_store16(&desc->id, id, how);
+}
+
+/** @brief Writes flags, unless they are the first unpublished ones: those publish stores, last of
+ * all. P4, B8.
+ * @param q the queue @param how the instance @param position which descriptor @param flags its
+ * flags */
+VIRTQ_TEMPLATE void virtq_packed_driver_flag(struct virtq_packed_driver *q, unsigned how,
+                                             uint16_t position, uint16_t flags)
+{
+    if (position == q->published) {
+        q->published_flags = flags;
+    } else {
+        virtq_shm_store16(&q->desc[virtq_position_offset(position)].flags, flags, how);
+    }
+}
+
+/** @brief Flags of an available descriptor. P3, P4. @param position where it is @param source the
+ * buffer @param index which of its runs @return PVIRTQ_DESC_F_* and VIRTQ_DESC_F_* */
+VIRTQ_TEMPLATE uint16_t virtq_packed_driver_flags(uint16_t position,
+                                                  const struct virtq_driver_source *source,
+                                                  uint32_t index)
+{
+    uint32_t flags = virtq_position_available(position);
+
+    flags |= index < source->readable ? 0u : (uint32_t)VIRTQ_DESC_F_WRITE;
+    flags |= index + 1u < source->count ? (uint32_t)VIRTQ_DESC_F_NEXT : 0u;
+    return (uint16_t)flags;
+}
+
+/** @brief Puts a written list into the books. @param q the queue @param buffer the buffer @param
+ * slots ring descriptors @param after the position behind it @param writable bytes the device may
+ * write */
+VIRTQ_TEMPLATE void virtq_packed_driver_commit(struct virtq_packed_driver *q,
+                                               const struct virtq_buffer *buffer, uint16_t slots,
+                                               uint16_t after, uint64_t writable)
+{
+    struct virtq_driver_entry *entry = &q->core.entries[q->id];
+
+    q->ids[virtq_position_offset(q->added)] = q->id;
+    q->id = entry->last;
+    entry->cookie = buffer->cookie;
+    entry->writable = writable > UINT32_MAX ? UINT32_MAX : (uint32_t)writable;
+    entry->slots = slots;
+    q->added = after;
+    q->core.room = (uint16_t)(q->core.room - slots);
+}
+
+/** @brief A buffer in an indirect table: one ring descriptor. P8. @param q the queue @param how the
+ * instance @param buffer the buffer @param source its runs @return 0 or an error */
+VIRTQ_TEMPLATE int virtq_packed_driver_place_table(struct virtq_packed_driver *q, unsigned how,
+                                                   const struct virtq_buffer *buffer,
+                                                   const struct virtq_driver_source *source)
+{
+    const size_t offset = (size_t)q->core.table_bytes * q->id;
+    uint64_t writable = 0;
+    int error;
+
+    if (VIRTQ_UNLIKELY(q->core.room == 0u)) {
+        return VIRTQ_EFULL;
+    }
+    error =
+        virtq_driver_table_fill(&q->core, how, source, q->core.tables + offset, true, &writable);
+    if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
+        return error;
+    }
+    virtq_packed_driver_write(&q->desc[virtq_position_offset(q->added)], how,
+                              q->core.tables_addr + offset,
+                              (uint32_t)source->count * VIRTQ_TABLE_ENTRY, q->id);
+    virtq_packed_driver_flag(q, how, q->added,
+                             virtq_position_available(q->added) | VIRTQ_DESC_F_INDIRECT);
+    virtq_packed_driver_commit(q, buffer, 1, virtq_position_advance(q->added, 1, q->core.size),
+                               writable);
+    return VIRTQ_OK;
+}
+
+/** @brief Makes the tail of a buffer that turned out to be bad unavailable again. Its head never
+ * was.
+ * @param q the queue @param how the instance @param end the position behind the last descriptor
+ * written */
+VIRTQ_COLD void virtq_packed_driver_erase(struct virtq_packed_driver *q, unsigned how, uint16_t end)
+{
+    uint16_t position = virtq_position_advance(q->added, 1, q->core.size);
+
+    while (position != end) {
+        uint16_t flags = virtq_position_used((uint16_t)(position ^ VIRTQ_POSITION_WRAP));
+
+        virtq_shm_store16(&q->desc[virtq_position_offset(position)].flags, flags, how);
+        position = virtq_position_advance(position, 1, q->core.size);
+    }
+}
+
+/** @brief Writes a buffer's descriptors into the ring, all but the head's flags.
+ * @param q the queue @param how the instance @param source its runs @param end result: the position
+ * behind the last one written
+ * @param writable result: bytes the device may write @return 0 or an error */
+VIRTQ_TEMPLATE int virtq_packed_driver_list(struct virtq_packed_driver *q, unsigned how,
+                                            const struct virtq_driver_source *source, uint16_t *end,
+                                            uint64_t *writable)
+{
+    uint16_t position = q->added;
+    uint64_t total = 0;
+    uint64_t read = 0;
+
+    for (uint32_t k = 0; k < source->count; k++) {
+        struct pvirtq_desc *desc = &q->desc[virtq_position_offset(position)];
+        uint64_t addr;
+        uint32_t len;
+
+        *end = position;
+        if (VIRTQ_UNLIKELY(virtq_driver_core_run(&q->core, how, source, k, &addr, &len) !=
+                           VIRTQ_OK)) {
+            return VIRTQ_EFAULT;
+        }
+        if (VIRTQ_UNLIKELY(len == 0u)) {
+            return VIRTQ_EINVAL;
+        }
+        total += len;
+        read += k < source->readable ? len : 0u;
+        virtq_packed_driver_write(desc, how, addr, len, q->id);
+        if (k != 0u) {
+            virtq_shm_store16(&desc->flags, virtq_packed_driver_flags(position, source, k), how);
+        }
+        position = virtq_position_advance(position, 1, q->core.size);
+    }
+    *end = position;
+    *writable = total - read;
+    return VIRTQ_UNLIKELY(total > (uint64_t)1 << 32) ? VIRTQ_ETOOBIG : VIRTQ_OK;
+}
+
+/** @brief A buffer in ring descriptors. P12: room for all of it first.
+ * @param q the queue @param how the instance @param buffer the buffer @param source its runs
+ * @return 0 or an error */
+VIRTQ_TEMPLATE int virtq_packed_driver_place_list(struct virtq_packed_driver *q, unsigned how,
+                                                  const struct virtq_buffer *buffer,
+                                                  const struct virtq_driver_source *source)
+{
+    uint64_t writable = 0;
+    uint16_t end = q->added;
+    int error;
+
+    if (VIRTQ_UNLIKELY(source->count > q->core.room)) {
+        return source->count > q->core.size ? VIRTQ_ETOOBIG : VIRTQ_EFULL;
+    }
+    error = virtq_packed_driver_list(q, how, source, &end, &writable);
+    if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
+        if (end != q->added) {
+            virtq_packed_driver_erase(q, how, end);
+        }
+        return error;
+    }
+    virtq_packed_driver_flag(q, how, q->added, virtq_packed_driver_flags(q->added, source, 0));
+    virtq_packed_driver_commit(q, buffer, source->count, end, writable);
+    return VIRTQ_OK;
+}
+
+/** @brief Places one buffer. @param q the queue @param how the instance @param buffer the buffer
+ * @return 0 or an error, then nothing has changed */
+VIRTQ_TEMPLATE int virtq_packed_driver_place(struct virtq_packed_driver *q, unsigned how,
+                                             const struct virtq_buffer *buffer)
+{
+    struct virtq_driver_source source;
+    uint16_t id = q->id;
+    int error = virtq_driver_core_source(&q->core, how, buffer, id, &source);
+
+    if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
+        return error;
+    }
+    if (source.table) {
+        error = virtq_packed_driver_place_table(q, how, buffer, &source);
+    } else {
+        error = virtq_packed_driver_place_list(q, how, buffer, &source);
+    }
+    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED && VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
+        virtq_driver_core_unmap(&q->core, id, 0);
+    }
+    return error;
+}
+
+/* Each instance of it, out of line: a buffer of one segment does not pay for its registers. */
+#define VIRTQ_PACKED_DRIVER_PLACE(name, how)                                                \
+    VIRTQ_OUTLINE int virtq_packed_driver_##name##_place(struct virtq_packed_driver *q,     \
+                                                         const struct virtq_buffer *buffer) \
+    {                                                                                       \
+        return virtq_packed_driver_place(q, how, buffer);                                   \
+    }
+VIRTQ_PACKED_DRIVER_PLACE(called, VIRTQ_INSTANCE_CALLED)
+VIRTQ_PACKED_DRIVER_PLACE(direct, VIRTQ_INSTANCE_DIRECT)
+VIRTQ_PACKED_DRIVER_PLACE(bar, VIRTQ_INSTANCE_BAR)
+VIRTQ_PACKED_DRIVER_PLACE(premapped, VIRTQ_INSTANCE_PREMAPPED)
+#undef VIRTQ_PACKED_DRIVER_PLACE
+
+/** @brief Chooses among them; `how` is a constant, so nothing is left of the choice. @param q the
+ * queue @param how the instance @param buffer the buffer @return 0 or an error, then nothing has
+ * changed */
+VIRTQ_TEMPLATE int virtq_packed_driver_more(struct virtq_packed_driver *q, unsigned how,
+                                            const struct virtq_buffer *buffer)
+{
+    const unsigned kind = how & VIRTQ_INSTANCE_KIND;
+
+    if (kind == VIRTQ_INSTANCE_DIRECT) {
+        return virtq_packed_driver_direct_place(q, buffer);
+    }
+    if (kind == VIRTQ_INSTANCE_BAR) {
+        return virtq_packed_driver_bar_place(q, buffer);
+    }
+    return kind == VIRTQ_INSTANCE_PREMAPPED ? virtq_packed_driver_premapped_place(q, buffer)
+                                            : virtq_packed_driver_called_place(q, buffer);
+}
+
+/** @brief What an add looks at for every buffer: a local copy, so that no store makes it be loaded
+ * again. */
+struct virtq_packed_driver_view {
+    struct pvirtq_desc *desc;           /**< Shared: descriptor ring. */
+    const struct pvirtq_desc *held;     /**< The first unpublished descriptor. */
+    struct virtq_driver_entry *entries; /**< Private. */
+    uint16_t *ids;                      /**< Private: id by slot. */
+    struct virtq_place added;           /**< Where the next buffer goes. */
+    uint32_t size;                      /**< Queue size. */
+    uint32_t id;                        /**< First free id. */
+    uint32_t room;                      /**< Free descriptors. */
+};
+
+/** @brief Copies what an add looks at. @param q the queue @param view result */
+VIRTQ_TEMPLATE void virtq_packed_driver_look_at(const struct virtq_packed_driver *q,
+                                                struct virtq_packed_driver_view *view)
+{
+    view->desc = q->desc;
+    view->held = &q->desc[virtq_position_offset(q->published)];
+    view->entries = q->core.entries;
+    view->ids = q->ids;
+    view->added = virtq_place_of(q->added, virtq_position_available(q->added));
+    view->size = q->core.size;
+    view->id = q->id;
+    view->room = q->core.room;
+}
+
+/** @brief Copies back what an add changed. @param q the queue @param view what it looked at */
+VIRTQ_TEMPLATE void virtq_packed_driver_look_back(struct virtq_packed_driver *q,
+                                                  const struct virtq_packed_driver_view *view)
+{
+    q->added = virtq_place_position(view->added);
+    q->id = (uint16_t)view->id;
+    q->core.room = (uint16_t)view->room;
+}
+
+/** @brief A buffer of one segment, in one ring descriptor: all that placing would do, known
+ * beforehand.
+ * @param q the queue @param how the instance, a computed one @param view what add looks at @param
+ * buffer the buffer @param writable whether the device may write it: a constant @return whether it
+ * was placed; else nothing changed: place it, to know why */
+VIRTQ_TEMPLATE bool virtq_packed_driver_single(struct virtq_packed_driver *q, unsigned how,
+                                               struct virtq_packed_driver_view *view,
+                                               const struct virtq_buffer *buffer,
+                                               const bool writable)
+{
+    const uint32_t flags = view->added.bits | (writable ? (uint32_t)VIRTQ_DESC_F_WRITE : 0u);
+    const uint32_t id = view->id;
+    struct virtq_driver_entry *entry = &view->entries[id];
+    struct pvirtq_desc *desc = &view->desc[view->added.offset];
+    uint64_t addr;
+    uint32_t len;
+
+    if (VIRTQ_UNLIKELY(!virtq_driver_core_single(&q->core, how, buffer, &addr, &len))) {
+        return false;
+    }
+    if (VIRTQ_UNLIKELY(view->room == 0u)) {
+        return false;
+    }
+    virtq_packed_driver_write(desc, how, addr, len, (uint16_t)id);
+    if (VIRTQ_UNLIKELY(desc == view->held)) {
+        q->published_flags = (uint16_t)flags;
+    } else {
+        virtq_shm_store16(&desc->flags, (uint16_t)flags, how);
+    }
+    view->ids[view->added.offset] = (uint16_t)id;
+    view->id = entry->last;
+    entry->cookie = buffer->cookie;
+    entry->writable = writable ? len : 0u;
+    entry->slots = 1;
+    virtq_place_step(&view->added, 1, view->size);
+    view->room--;
+    /* As in virtq_walk_single(). */
+    __asm__ __volatile__("" ::: "memory");
+    return true;
+}
+
+/** @brief Places one buffer, the short way if it is one segment. @param q the queue @param how the
+ * instance
+ * @param view what add looks at @param buffer the buffer @return 0 or an error, then nothing has
+ * changed */
+VIRTQ_TEMPLATE int virtq_packed_driver_add_one(struct virtq_packed_driver *q, unsigned how,
+                                               struct virtq_packed_driver_view *view,
+                                               const struct virtq_buffer *buffer)
+{
+    int error;
+
+    if ((how & VIRTQ_INSTANCE_KIND) != VIRTQ_INSTANCE_CALLED && buffer->flags == 0u) {
+        const uint32_t shape = buffer->readable | (uint32_t)buffer->writable << 16;
+
+        if (shape == 1u && VIRTQ_LIKELY(virtq_packed_driver_single(q, how, view, buffer, false))) {
+            return VIRTQ_OK;
+        }
+        if (shape == 0x10000u &&
+            VIRTQ_LIKELY(virtq_packed_driver_single(q, how, view, buffer, true))) {
+            return VIRTQ_OK;
+        }
+    }
+    virtq_packed_driver_look_back(q, view);
+    error = virtq_packed_driver_more(q, how, buffer);
+    view->added = virtq_place_of(q->added, virtq_position_available(q->added));
+    view->id = q->id;
+    view->room = q->core.room;
+    return error;
+}
+
+/** @brief See virtq_driver_add(). @param q the queue @param how the instance @param buffers them
+ * @param count how many @return how many were added, or an error */
+VIRTQ_TEMPLATE int virtq_packed_driver_add(struct virtq_packed_driver *q, unsigned how,
+                                           const struct virtq_buffer *buffers, unsigned count)
+{
+    struct virtq_packed_driver_view view;
+    unsigned done = 0;
+    int error = VIRTQ_OK;
+
+    if (VIRTQ_UNLIKELY(q->core.fault.reason != (uint32_t)VIRTQ_REASON_NONE)) {
+        return VIRTQ_EBROKEN;
+    }
+    virtq_packed_driver_look_at(q, &view);
+    for (; done < count; done++) {
+        error = virtq_packed_driver_add_one(q, how, &view, &buffers[done]);
+        if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
+            error = virtq_driver_core_refuse(&q->core, error);
+            break;
+        }
+    }
+    virtq_packed_driver_look_back(q, &view);
+    q->core.unpublished += done;
+    q->core.counters.added += done;
+    return done != 0u ? (int)done : error;
+}
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * @ingroup virtq_inline
+ * @brief The driver end of a packed queue takes used buffers back.
+ */
+#ifndef VIRTQ_INLINE_PACKED_DRIVER_POLL_H
+#define VIRTQ_INLINE_PACKED_DRIVER_POLL_H
+
+#include "packed_driver_queue.h"
+
+/** @brief Whether the next descriptor is used: both bits equal our wrap counter. P2. @param q the
+ * queue @param how the instance
+ * @return whether */
+VIRTQ_TEMPLATE bool virtq_packed_driver_ready(const struct virtq_packed_driver *q, unsigned how)
+{
+    const uint16_t both = PVIRTQ_DESC_F_AVAIL | PVIRTQ_DESC_F_USED;
+    /* B11, partner B10 of the device: flags before id, length and data. */
+    uint16_t flags =
+        virtq_shm_load16_acquire(&q->desc[virtq_position_offset(q->polled)].flags, how);
+
+    return (flags & both) == virtq_position_used(q->polled);
+}
+
+/** @brief Takes one buffer out of the books and gives it out. @param q the queue @param how the
+ * instance @param id its id, checked
+ * @param len what the device said, or the writable bytes @param completion result @return 0 or
+ * VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_packed_driver_complete(struct virtq_packed_driver *q, unsigned how,
+                                                uint16_t id, uint32_t len,
+                                                struct virtq_completion *completion)
+{
+    struct virtq_driver_entry *entry = &q->core.entries[id];
+
+    if (VIRTQ_UNLIKELY(len > entry->writable) &&
+        virtq_driver_core_clamp(&q->core, q->polled, len) != VIRTQ_OK) {
+        return VIRTQ_EBROKEN;
+    }
+    len = len > entry->writable ? entry->writable : len;
+    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
+        virtq_driver_core_unmap(&q->core, id, len);
+    }
+    completion->cookie = entry->cookie;
+    completion->len = len;
+    completion->id = id;
+    q->core.room = (uint16_t)(q->core.room + entry->slots);
+    /* P5: one used descriptor stands for the whole list; the next one is behind it. */
+    q->polled = virtq_position_advance(q->polled, entry->slots, q->core.size);
+    entry->slots = 0;
+    return VIRTQ_OK;
+}
+
+/** @brief Whether an id was added but not yet published: then the device cannot know it. @param q
+ * the queue @param id an outstanding id @return whether */
+VIRTQ_COLD bool virtq_packed_driver_hidden(const struct virtq_packed_driver *q, uint16_t id)
+{
+    uint16_t position = q->published;
+
+    while (position != q->added) {
+        uint16_t other = q->ids[virtq_position_offset(position)];
+
+        if (other == id) {
+            return true;
+        }
+        position = virtq_position_advance(position, q->core.entries[other].slots, q->core.size);
+    }
+    return false;
+}
+
+/** @brief Reads a used descriptor's id and length, once each. The id must be outstanding. @param q
+ * the queue @param how the instance @param len result @return the id, or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_packed_driver_used(struct virtq_packed_driver *q, unsigned how,
+                                            uint32_t *len)
+{
+    const struct pvirtq_desc *desc = &q->desc[virtq_position_offset(q->polled)];
+    uint16_t id = virtq_shm_load16(&desc->id, how);
+
+    *len = virtq_shm_load32(&desc->len, how);
+    if (VIRTQ_UNLIKELY(id >= q->core.size || q->core.entries[id].slots == 0u)) {
+        return virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_ID, q->polled, id);
+    }
+    if (VIRTQ_UNLIKELY(q->added != q->published) && virtq_packed_driver_hidden(q, id)) {
+        return virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_ID, q->polled, id);
+    }
+    return id;
+}
+
+/** @brief One used descriptor. @param q the queue @param how the instance @param completion result
+ * @return 1, 0 for none, VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_packed_driver_take(struct virtq_packed_driver *q, unsigned how,
+                                            struct virtq_completion *completion)
+{
+    uint32_t len;
+    int id;
+
+    if (!virtq_packed_driver_ready(q, how)) {
+        return 0;
+    }
+    virtq_barrier_read(how);
+    id = virtq_packed_driver_used(q, how, &len);
+    if (VIRTQ_UNLIKELY(id < 0)) {
+        return id;
+    }
+    if (VIRTQ_UNLIKELY(virtq_packed_driver_complete(q, how, (uint16_t)id, len, completion) !=
+                       VIRTQ_OK)) {
+        return VIRTQ_EBROKEN;
+    }
+    q->core.entries[id].last = q->id;
+    q->id = (uint16_t)id;
+    return 1;
+}
+
+/** @brief The same with IN_ORDER: one used descriptor may stand for a batch, whose earlier buffers
+ * count as fully used. I3, I4, I5. Ids go round the ring of ids, so the buffer that is next is
+ * known.
+ * @param q the queue @param how the instance @param completion result @return 1, 0 for none,
+ * VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_packed_driver_take_ordered(struct virtq_packed_driver *q, unsigned how,
+                                                    struct virtq_completion *completion)
+{
+    uint16_t id = q->oldest;
+    uint32_t len = q->core.entries[id].writable;
+
+    if (q->batch == 0u) {
+        int last;
+
+        if (!virtq_packed_driver_ready(q, how)) {
+            return 0;
+        }
+        virtq_barrier_read(how);
+        last = virtq_packed_driver_used(q, how, &q->batch_len);
+        if (last < 0) {
+            return last;
+        }
+        q->batch_id = (uint16_t)last;
+        q->batch = 1;
+    }
+    if (id == q->batch_id) {
+        len = q->batch_len;
+        q->batch = 0;
+    }
+    if (VIRTQ_UNLIKELY(virtq_packed_driver_complete(q, how, id, len, completion) != VIRTQ_OK)) {
+        return VIRTQ_EBROKEN;
+    }
+    q->oldest = id + 1u == q->core.size ? 0u : (uint16_t)(id + 1u);
+    return 1;
+}
+
+/** @brief The loop of a poll that has to look closely: IN_ORDER, or buffers added and not
+ * published.
+ * @param q the queue @param how the instance @param completions room @param count at most so many
+ * @return how many were taken, or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_packed_driver_drain_closely(struct virtq_packed_driver *q, unsigned how,
+                                                     struct virtq_completion *completions,
+                                                     unsigned count)
+{
+    const bool in_order = (q->core.flags & VIRTQ_CORE_IN_ORDER) != 0u;
+    unsigned done = 0;
+    int taken = 0;
+
+    while (done < count) {
+        taken = in_order ? virtq_packed_driver_take_ordered(q, how, &completions[done])
+                         : virtq_packed_driver_take(q, how, &completions[done]);
+        if (taken <= 0) {
+            break;
+        }
+        done++;
+    }
+    q->core.outstanding -= done;
+    q->core.counters.used += done;
+    return done != 0u ? (int)done : taken;
+}
+
+/** @brief The loop of a poll. @param q the queue @param how the instance @param completions room
+ * @param count at most so many @return how many were taken, or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_packed_driver_drain(struct virtq_packed_driver *q, unsigned how,
+                                             struct virtq_completion *completions, unsigned count)
+{
+    const uint32_t both = PVIRTQ_DESC_F_AVAIL | PVIRTQ_DESC_F_USED;
+    const struct virtq_completion *const first = completions;
+    const struct pvirtq_desc *const ring = q->desc;
+    struct virtq_driver_entry *const entries = q->core.entries;
+    const uint32_t size = q->core.size;
+    struct virtq_place place = virtq_place_of(q->polled, virtq_position_used(q->polled));
+    uint32_t free_id = q->id;
+    uint32_t room = q->core.room;
+    unsigned done;
+    int error = VIRTQ_OK;
+
+    for (const struct virtq_completion *last = completions + count; completions != last;
+         completions++) {
+        const struct pvirtq_desc *desc = &ring[place.offset];
+        /* B11, partner B10 of the device: flags before id, length and data. P2: both bits are our
+         * wrap counter. */
+        const uint32_t flags = virtq_shm_load16_acquire(&desc->flags, how);
+        struct virtq_driver_entry *entry;
+        uint32_t id;
+        uint32_t len;
+
+        if ((flags & both) != place.bits) {
+            break;
+        }
+        virtq_barrier_read(how);
+        id = virtq_shm_load16(&desc->id, how);
+        len = virtq_shm_load32(&desc->len, how);
+        entry = &entries[id];
+        if (VIRTQ_UNLIKELY(id >= size || entry->slots == 0u)) {
+            error = virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_ID,
+                                            virtq_place_position(place), id);
+            break;
+        }
+        if (VIRTQ_UNLIKELY(len > entry->writable)) {
+            error = virtq_driver_core_clamp(&q->core, virtq_place_position(place), len);
+            if (error != VIRTQ_OK) {
+                break;
+            }
+            len = entry->writable;
+        }
+        if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
+            virtq_driver_core_unmap(&q->core, (uint16_t)id, len);
+        }
+        completions->cookie = entry->cookie;
+        completions->len = len;
+        completions->id = id;
+        room += entry->slots;
+        /* P5: one used descriptor stands for the whole list; the next one is behind it. */
+        virtq_place_step(&place, entry->slots, size);
+        entry->slots = 0;
+        entry->last = (uint16_t)free_id;
+        free_id = id;
+    }
+    done = (unsigned)(completions - first);
+    q->id = (uint16_t)free_id;
+    q->polled = virtq_place_position(place);
+    q->core.room = (uint16_t)room;
+    q->core.outstanding -= done;
+    q->core.counters.used += done;
+    return done != 0u ? (int)done : error;
+}
+
+/** @brief See virtq_driver_poll(). @param q the queue @param how the instance @param completions
+ * room for `count` @param count at most so many @return how many, or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_packed_driver_poll(struct virtq_packed_driver *q, unsigned how,
+                                            struct virtq_completion *completions, unsigned count)
+{
+    if (VIRTQ_UNLIKELY(q->core.fault.reason != (uint32_t)VIRTQ_REASON_NONE)) {
+        return VIRTQ_EBROKEN;
+    }
+    /* Not more than are outstanding: then a device that marks everything used cannot keep us here.
+     */
+    count = count < q->core.outstanding ? count : q->core.outstanding;
+    if (VIRTQ_UNLIKELY((q->core.flags & VIRTQ_CORE_IN_ORDER) != 0u || q->added != q->published)) {
+        return virtq_packed_driver_drain_closely(q, how, completions, count);
+    }
+    return virtq_packed_driver_drain(q, how, completions, count);
+}
+
+#endif

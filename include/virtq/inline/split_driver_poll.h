@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * @ingroup virtq_inline
+ * @brief The driver end of a split queue takes used buffers back.
+ */
+#ifndef VIRTQ_INLINE_SPLIT_DRIVER_POLL_H
+#define VIRTQ_INLINE_SPLIT_DRIVER_POLL_H
+
+#include "split_driver_queue.h"
+
+/** @brief Frees an entry's descriptors. @param q the queue @param id its head @param in_order a
+ * constant: the ring is its own free list */
+VIRTQ_TEMPLATE void virtq_split_driver_free(struct virtq_split_driver *q, uint16_t id,
+                                            bool in_order)
+{
+    struct virtq_driver_entry *entry = &q->core.entries[id];
+
+    q->core.room = (uint16_t)(q->core.room + entry->slots);
+    entry->slots = 0;
+    if (!in_order) {
+        q->next[entry->last] = q->head;
+        q->head = id;
+    }
+}
+
+/** @brief Reads and checks the used index. @param q the queue @param how the instance @return
+ * entries to take, or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_split_driver_look(struct virtq_split_driver *q, unsigned how)
+{
+    /* B6, partner B4 of the device: the index before the elements and the data. */
+    uint16_t used = virtq_shm_load16_acquire(&q->used->idx, how);
+    uint16_t fresh = (uint16_t)(used - q->polled);
+
+    virtq_barrier_read(how);
+    if (VIRTQ_UNLIKELY(fresh > q->core.outstanding)) {
+        return virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_INDEX, q->polled, used);
+    }
+    q->seen = used;
+    return fresh;
+}
+
+/** @brief Takes one buffer out of the books and gives it out. @param q the queue @param how the
+ * instance @param id its head, checked @param len what the device said, or the writable bytes
+ * @param in_order a constant @param completion result
+ * @return 0 or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_split_driver_complete(struct virtq_split_driver *q, unsigned how,
+                                               uint16_t id, uint32_t len, bool in_order,
+                                               struct virtq_completion *completion)
+{
+    struct virtq_driver_entry *entry = &q->core.entries[id];
+
+    if (VIRTQ_UNLIKELY(len > entry->writable) &&
+        virtq_driver_core_clamp(&q->core, q->polled, len) != VIRTQ_OK) {
+        return VIRTQ_EBROKEN;
+    }
+    len = len > entry->writable ? entry->writable : len;
+    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
+        virtq_driver_core_unmap(&q->core, id, len);
+    }
+    completion->cookie = entry->cookie;
+    completion->len = len;
+    completion->id = id;
+    virtq_split_driver_free(q, id, in_order);
+    return VIRTQ_OK;
+}
+
+/** @brief Whether a head was added but not yet published: then the device cannot know it.
+ * @param q the queue @param id an outstanding head @return whether */
+VIRTQ_COLD bool virtq_split_driver_hidden(const struct virtq_split_driver *q, uint16_t id)
+{
+    for (uint16_t i = q->published; i != q->added; i++) {
+        if (q->heads[i & q->mask] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** @brief One used element: its head must be outstanding (S10), and complete once. @param q the
+ * queue @param how the instance
+ * @param completion result @return 0 or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_split_driver_take(struct virtq_split_driver *q, unsigned how,
+                                           struct virtq_completion *completion)
+{
+    const struct virtq_used_elem *element = &q->elements[q->polled & q->mask];
+    uint32_t id = virtq_shm_load32(&element->id, how);
+    uint32_t len = virtq_shm_load32(&element->len, how);
+
+    if (VIRTQ_UNLIKELY(id > q->mask || q->core.entries[id].slots == 0u)) {
+        return virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_ID, q->polled, id);
+    }
+    if (VIRTQ_UNLIKELY(q->added != q->published) && virtq_split_driver_hidden(q, (uint16_t)id)) {
+        return virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_ID, q->polled, id);
+    }
+    return virtq_split_driver_complete(q, how, (uint16_t)id, len, false, completion);
+}
+
+/** @brief The same with IN_ORDER: one element may stand for a batch, whose earlier buffers count as
+ * fully used. I2, I4, I5.
+ * @param q the queue @param how the instance @param completion result @return 0 or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_split_driver_take_ordered(struct virtq_split_driver *q, unsigned how,
+                                                   struct virtq_completion *completion)
+{
+    uint16_t id = q->oldest;
+    struct virtq_driver_entry *entry = &q->core.entries[id];
+    uint32_t len = entry->writable;
+    int error;
+
+    if (q->batch == 0u) {
+        const struct virtq_used_elem *element = &q->elements[q->polled & q->mask];
+        uint32_t last = virtq_shm_load32(&element->id, how);
+
+        q->batch_len = virtq_shm_load32(&element->len, how);
+        if (last > q->mask || q->core.entries[last].slots == 0u) {
+            return virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_ID, q->polled, last);
+        }
+        q->batch_id = (uint16_t)last;
+        q->batch = 1;
+    }
+    if (id == q->batch_id) {
+        len = q->batch_len;
+        q->batch = 0;
+    } else if ((uint16_t)(q->seen - q->polled) == 1u) {
+        /* The index covers fewer buffers than the batch it ends with: the device skipped or
+         * reordered. */
+        return virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_ORDER, q->polled, q->batch_id);
+    }
+    q->oldest = (uint16_t)((id + entry->slots) & q->mask);
+    error = virtq_split_driver_complete(q, how, id, len, true, completion);
+    return error;
+}
+
+/** @brief The loop of a poll that has to look closely: IN_ORDER, or buffers added and not
+ * published.
+ * @param q the queue @param how the instance @param completions room @param count how many are
+ * there and wanted
+ * @return how many were taken, or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_split_driver_drain_closely(struct virtq_split_driver *q, unsigned how,
+                                                    struct virtq_completion *completions,
+                                                    unsigned count)
+{
+    const bool in_order = (q->core.flags & VIRTQ_CORE_IN_ORDER) != 0u;
+    unsigned done = 0;
+    int error = VIRTQ_OK;
+
+    for (; done < count; done++) {
+        error = in_order ? virtq_split_driver_take_ordered(q, how, &completions[done])
+                         : virtq_split_driver_take(q, how, &completions[done]);
+        if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
+            break;
+        }
+        q->polled++;
+    }
+    q->core.outstanding -= done;
+    q->core.counters.used += done;
+    return done != 0u ? (int)done : error;
+}
+
+/** @brief The loop of a poll. @param q the queue @param how the instance @param completions room
+ * @param count how many are there and wanted @return how many were taken, or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_split_driver_drain(struct virtq_split_driver *q, unsigned how,
+                                            struct virtq_completion *completions, unsigned count)
+{
+    const struct virtq_completion *const first = completions;
+    const struct virtq_used_elem *const elements = q->elements;
+    struct virtq_driver_entry *const entries = q->core.entries;
+    uint16_t *const next = q->next;
+    uint32_t head = q->head;
+    uint32_t polled = q->polled;
+    uint32_t room = q->core.room;
+    unsigned done;
+    int error = VIRTQ_OK;
+
+    for (const struct virtq_completion *last = completions + count; completions != last;
+         completions++, polled++) {
+        const struct virtq_used_elem *element = &elements[polled & q->mask];
+        const uint32_t id = virtq_shm_load32(&element->id, how);
+        uint32_t len = virtq_shm_load32(&element->len, how);
+        struct virtq_driver_entry *entry = &entries[id];
+
+        /* S10: an outstanding head, and each completes once. */
+        if (VIRTQ_UNLIKELY(id > q->mask || entry->slots == 0u)) {
+            error = virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_ID, (uint16_t)polled, id);
+            break;
+        }
+        if (VIRTQ_UNLIKELY(len > entry->writable)) {
+            error = virtq_driver_core_clamp(&q->core, (uint16_t)polled, len);
+            if (error != VIRTQ_OK) {
+                break;
+            }
+            len = entry->writable;
+        }
+        if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
+            virtq_driver_core_unmap(&q->core, (uint16_t)id, len);
+        }
+        completions->cookie = entry->cookie;
+        completions->len = len;
+        completions->id = id;
+        room += entry->slots;
+        entry->slots = 0;
+        next[entry->last] = (uint16_t)head;
+        head = id;
+    }
+    done = (unsigned)(completions - first);
+    q->head = (uint16_t)head;
+    q->polled = (uint16_t)polled;
+    q->core.room = (uint16_t)room;
+    q->core.outstanding -= done;
+    q->core.counters.used += done;
+    return done != 0u ? (int)done : error;
+}
+
+/** @brief See virtq_driver_poll(). @param q the queue @param how the instance @param completions
+ * room for `count` @param count at most so many @return how many, or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_split_driver_poll(struct virtq_split_driver *q, unsigned how,
+                                           struct virtq_completion *completions, unsigned count)
+{
+    unsigned there = (uint16_t)(q->seen - q->polled);
+
+    if (VIRTQ_UNLIKELY(q->core.fault.reason != (uint32_t)VIRTQ_REASON_NONE)) {
+        return VIRTQ_EBROKEN;
+    }
+    if (there < count) {
+        int fresh = virtq_split_driver_look(q, how);
+
+        if (fresh <= 0) {
+            return fresh;
+        }
+        there = (unsigned)fresh;
+    }
+    count = there < count ? there : count;
+    if (VIRTQ_UNLIKELY((q->core.flags & VIRTQ_CORE_IN_ORDER) != 0u || q->added != q->published)) {
+        return virtq_split_driver_drain_closely(q, how, completions, count);
+    }
+    return virtq_split_driver_drain(q, how, completions, count);
+}
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * @ingroup virtq_inline
+ * @brief The driver end of a split queue: what it knows.
+ */
+#ifndef VIRTQ_INLINE_SPLIT_DRIVER_QUEUE_H
+#define VIRTQ_INLINE_SPLIT_DRIVER_QUEUE_H
+
+#include "../split.h"
+#include "driver_core.h"
+
+/** @brief The driver end of a split queue. */
+struct virtq_split_driver {
+    struct virtq_driver_core core;    /**< What is the same for both formats. */
+    struct virtq_desc *desc;          /**< Shared: descriptor table. */
+    struct virtq_avail *avail;        /**< Shared: head of the available ring. */
+    uint16_t *ring;                   /**< Shared: slots of the available ring, then used_event. */
+    struct virtq_used *used;          /**< Shared: head of the used ring. */
+    struct virtq_used_elem *elements; /**< Shared: elements of the used ring, then avail_event. */
+    uint16_t *next;  /**< Private: the free list; with IN_ORDER simply the next slot, for ever. */
+    uint16_t *heads; /**< Private: what the available ring holds. */
+    uint16_t mask;   /**< Queue size - 1. */
+    uint16_t head;   /**< First free descriptor. */
+    uint16_t added;  /**< Available index, unpublished buffers included. */
+    uint16_t published; /**< Available index as the device sees it. */
+    uint16_t polled;    /**< Used index up to which buffers were taken back. */
+    uint16_t seen;      /**< Used index as last read and checked. */
+    uint16_t oldest;    /**< IN_ORDER: head of the buffer that is to come back next. */
+    uint16_t batch_id;  /**< IN_ORDER: last buffer of the batch being given out ... */
+    uint32_t batch_len; /**< ... and the length the device gave for it ... */
+    uint32_t batch;     /**< ... if this is 1. */
+};
+
+/** @brief The word by which the driver asks for used buffer notifications (EVENT_IDX). @param q the
+ * queue @return used_event */
+VIRTQ_TEMPLATE uint16_t *virtq_split_driver_used_event(const struct virtq_split_driver *q)
+{
+    return &q->ring[q->core.size];
+}
+
+/** @brief The word by which the device asks for available buffer notifications (EVENT_IDX). @param
+ * q the queue @return avail_event */
+VIRTQ_TEMPLATE uint16_t *virtq_split_driver_avail_event(const struct virtq_split_driver *q)
+{
+    return (uint16_t *)(void *)&q->elements[q->core.size];
+}
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * @brief Sorted tables of regions: the one search and the one way from regions to a window.
+ */
+#ifndef VIRTQ_LIB_SPACE_REGION_H
+#define VIRTQ_LIB_SPACE_REGION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "virtq/region.h"
+#include "virtq/space.h"
+
+/** @brief Which neighbours a window may take in. */
+enum virtq_priv_merge {
+    VIRTQ_PRIV_MERGE_EQUAL, /**< Those with the same permissions: one window serves all accesses. */
+    VIRTQ_PRIV_MERGE_ENOUGH /**< Those that grant the access: the longest window. */
+};
+
+/** @brief Whether a set of permissions is one: not empty, nothing unknown. */
+VIRTQ_INLINE bool virtq_priv_permissions_legal(uint32_t permissions)
+{
+    const uint32_t all = (uint32_t)VIRTQ_PERMISSION_READ | (uint32_t)VIRTQ_PERMISSION_WRITE;
+
+    return permissions != 0 && (permissions & ~all) == 0;
+}
+
+/** @brief Whether [base, base + span] does not wrap in this program's memory. */
+VIRTQ_INLINE bool virtq_priv_memory_legal(const void *base, uint64_t span)
+{
+    return span <= UINTPTR_MAX - (uintptr_t)base;
+}
+
+/** @brief Whether a region is legal, as virtq/region.h says. */
+bool virtq_priv_region_legal(const struct virtq_region *region);
+
+/** @brief The first region that does not end below `addr`; `count` if there is none. */
+unsigned virtq_priv_region_from(const struct virtq_region *regions, unsigned count,
+                                virtq_addr_t addr);
+
+/** @brief The largest window that holds `addr`: 0, VIRTQ_EFAULT (in no region), VIRTQ_EPERM,
+ * VIRTQ_EINVAL (permission). */
+int virtq_priv_region_window(const struct virtq_region *regions, unsigned count, virtq_addr_t addr,
+                             uint32_t permission, enum virtq_priv_merge merge,
+                             struct virtq_window *window);
+
+/** @brief Replaces regions [from, to) by `count_new` others; the caller has checked the room. */
+void virtq_priv_region_splice(struct virtq_region *regions, unsigned *count, unsigned from,
+                              unsigned to, const struct virtq_region *with, unsigned count_new);
+
+#endif
