@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Every function that the headers declare can be linked, from either library.
+set -euo pipefail
+# shellcheck source=../support/functions.sh
+. "$(dirname "$0")/../support/functions.sh"
+
+{
+    public_headers | grep -v '^virtq/inline/' | sed 's/.*/#include <&>/'
+    echo 'typedef void (*any_function)(void);'
+    echo 'extern any_function volatile functions[];'
+    echo 'any_function volatile functions[] = {'
+    declared_names | sed 's/.*/    (any_function)&,/'
+    echo '};'
+    echo 'int main(void) {'
+    echo '    for (unsigned i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)'
+    echo '        if (!functions[i]) return 1;'
+    echo '    return 0;'
+    echo '}'
+} >"$scratch/link.c"
+
+include=(-I "$VIRTQ_SOURCE/include" -I "$VIRTQ_BUILD/include")
+"$CC" -std=c11 -Wall -Wextra -Werror "${include[@]}" "$scratch/link.c" -o "$scratch/static" "$VIRTQ_STATIC"
+"$scratch/static"
+"$CC" -std=c11 -Wall -Wextra -Werror "${include[@]}" "$scratch/link.c" -o "$scratch/shared" \
+    "$VIRTQ_SHARED" -Wl,-rpath,"$(dirname "$VIRTQ_SHARED")"
+"$scratch/shared"
+echo "$(declared_names | wc -l) functions link from both libraries"
