@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* How the side that asks paces itself when two processors work on one queue: the same for every
+ * floor and every case.
+ *
+ * It adds up to a burst at once, and waits until there is room for half of what may be outstanding
+ * (or for a burst, if that is less). One that adds whatever fits soon moves single buffers to and
+ * fro, and what is then measured is chance.
+ */
+#ifndef BENCH_HARNESS_BURST_H
+#define BENCH_HARNESS_BURST_H
+
+#include <stdint.h>
+
+/* Buffers handled in one go, at most. */
+#define BENCH_BURST 32u
+
+/* How many to add now. `room`: how many more may be outstanding; `left`: how many more are to be
+ * added in all. */
+static inline unsigned bench_burst(unsigned outstanding, uint64_t room, uint64_t left)
+{
+    uint64_t least = outstanding / 2u;
+
+    least = least > BENCH_BURST ? BENCH_BURST : (least == 0 ? 1u : least);
+    least = least < left ? least : left;
+    room = room < left ? room : left;
+    room = room < BENCH_BURST ? room : BENCH_BURST;
+    return room < least ? 0u : (unsigned)room;
+}
+
+#endif

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The inline tier: split, the iommu space. */
+#include "queue/calls.h"
+
+BENCH_INLINE_CALLS(split, VIRTQ_INSTANCE_CALLED, VIRTQ_INSTANCE_CALLED)
+
+#include "queue/loops.h"
+
+BENCH_VARIANT(bench_variant_split_iommu);
