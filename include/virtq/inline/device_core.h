@@ -252,16 +252,16 @@ VIRTQ_TEMPLATE int virtq_device_core_tested(struct virtq_device_core *core, bool
 }
 
 /** @brief Whether a caller may push this: in flight, and no longer than what the driver allowed.
- * @param core the queue @param used what the caller says @return its entry, or NULL */
+ * @param entries the queue's @param size how many @param used what the caller says
+ * @return its entry, or NULL */
 VIRTQ_TEMPLATE struct virtq_device_entry *virtq_device_core_pushable(
-    struct virtq_device_core *core, const struct virtq_used_buffer *used)
+    struct virtq_device_entry *entries, uint32_t size, const struct virtq_used_buffer *used)
 {
-    struct virtq_device_entry *entry;
+    struct virtq_device_entry *entry = &entries[used->id];
 
-    if (VIRTQ_UNLIKELY(used->id >= core->size)) {
+    if (VIRTQ_UNLIKELY(used->id >= size)) {
         return NULL;
     }
-    entry = &core->entries[used->id];
     return VIRTQ_UNLIKELY(used->len >= entry->limit) ? NULL : entry;
 }
 
@@ -377,7 +377,8 @@ VIRTQ_OUTLINE int virtq_device_core_hold(struct virtq_device_core *core,
     for (; done < count; done++) {
         const struct virtq_used_buffer buffer = used[done];
 
-        if (virtq_device_core_pushable(core, &buffer) == NULL || core->lengths[buffer.id] != 0u) {
+        if (virtq_device_core_pushable(core->entries, core->size, &buffer) == NULL ||
+            core->lengths[buffer.id] != 0u) {
             break;
         }
         core->lengths[buffer.id] = VIRTQ_HELD | buffer.len;

@@ -275,8 +275,8 @@ VIRTQ_TEMPLATE int virtq_packed_device_take_list(struct virtq_packed_device *q, 
     /* Counted once more per buffer when pop ends. */
     view->slots += slots - 1u;
     view->budget -= view->left;
-    view->left = 1u + virtq_walk_left(view->left - 1u, (size_t)(view->end - view->piece),
-                                      view->size - view->slots - view->budget - 1u);
+    view->left = virtq_walk_left(view->left, (size_t)(view->end - view->piece) + 1u,
+                                 view->size - view->slots - view->budget);
     view->budget += view->left;
     return VIRTQ_OK;
 }
@@ -430,8 +430,10 @@ VIRTQ_TEMPLATE int virtq_packed_device_pop(struct virtq_packed_device *q, unsign
                                     view.size - view.slots - done);
         view.budget = view.left + done;
         for (; view.left != 0u; view.left--) {
-            error = virtq_packed_device_take(q, how, &view, chain, pieces);
-            if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
+            const int result = virtq_packed_device_take(q, how, &view, chain, pieces);
+
+            if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
+                error = result;
                 break;
             }
             chain++;

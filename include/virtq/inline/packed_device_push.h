@@ -41,6 +41,9 @@ VIRTQ_TEMPLATE int virtq_packed_device_push(struct virtq_packed_device *q, unsig
     const struct virtq_used_buffer *const first = used;
     const struct pvirtq_desc *held;
     struct virtq_place place = virtq_place_of(q->pushed, virtq_position_used(q->pushed));
+    struct virtq_device_entry *const entries = q->core.entries;
+    const uint32_t size = q->core.size;
+    struct pvirtq_desc *ring;
     uint16_t before;
     unsigned done;
     int error = virtq_packed_device_begin(q, how);
@@ -51,11 +54,12 @@ VIRTQ_TEMPLATE int virtq_packed_device_push(struct virtq_packed_device *q, unsig
     if (VIRTQ_UNLIKELY((q->core.flags & VIRTQ_CORE_IN_ORDER) != 0u)) {
         return virtq_device_core_hold(&q->core, used, count);
     }
-    held = &q->desc[virtq_position_offset(q->published)];
+    ring = q->desc;
+    held = &ring[virtq_position_offset(q->published)];
     for (const struct virtq_used_buffer *last = used + count; used != last; used++) {
         const struct virtq_used_buffer buffer = *used;
-        struct virtq_device_entry *entry = virtq_device_core_pushable(&q->core, &buffer);
-        struct pvirtq_desc *desc = &q->desc[place.offset];
+        struct virtq_device_entry *entry = virtq_device_core_pushable(entries, size, &buffer);
+        struct pvirtq_desc *desc = &ring[place.offset];
         uint32_t flags;
 
         if (VIRTQ_UNLIKELY(entry == NULL)) {
@@ -63,7 +67,7 @@ VIRTQ_TEMPLATE int virtq_packed_device_push(struct virtq_packed_device *q, unsig
         }
         flags = place.bits | virtq_packed_device_write(desc, how, &buffer);
         virtq_packed_device_flag(q, how, desc, held, flags);
-        virtq_place_step(&place, entry->slots, q->core.size);
+        virtq_place_step(&place, entry->slots, size);
         entry->limit = 0;
     }
     done = (unsigned)(used - first);

@@ -197,7 +197,8 @@ VIRTQ_TEMPLATE int virtq_packed_driver_place(struct virtq_packed_driver *q, unsi
     return error;
 }
 
-/* Each instance of it, out of line: a buffer of one segment does not pay for its registers. */
+/** @brief Each instance of it, out of line: a buffer of one segment does not pay for its registers.
+ * @param name of the instance @param how the instance */
 #define VIRTQ_PACKED_DRIVER_PLACE(name, how)                                                \
     VIRTQ_OUTLINE int virtq_packed_driver_##name##_place(struct virtq_packed_driver *q,     \
                                                          const struct virtq_buffer *buffer) \

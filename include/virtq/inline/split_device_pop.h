@@ -176,7 +176,6 @@ struct virtq_split_device_view {
     const uint16_t *ring;               /**< Shared: slots of the available ring. */
     const struct virtq_desc *desc;      /**< Shared: descriptor table. */
     struct virtq_device_entry *entries; /**< Private. */
-    uint32_t mask;                      /**< Queue size - 1. */
     uint32_t popped;                    /**< Available index, not reduced to 16 bits. */
     struct virtq_piece *piece;          /**< The caller's first free piece. */
     struct virtq_piece *end;            /**< End of the caller's array. */
@@ -204,7 +203,7 @@ VIRTQ_TEMPLATE int virtq_split_device_take_chain(struct virtq_split_device *q, u
         walk.piece = view->piece;
     }
     view->piece = walk.piece;
-    view->left = 1u + virtq_walk_left(view->left - 1u, (size_t)(view->end - view->piece), SIZE_MAX);
+    view->left = virtq_walk_left(view->left, (size_t)(view->end - view->piece) + 1u, SIZE_MAX);
     return result;
 }
 
@@ -219,14 +218,13 @@ VIRTQ_TEMPLATE int virtq_split_device_take(struct virtq_split_device *q, unsigne
 {
     const uint32_t special = VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_WRITE;
     const bool translated = (how & VIRTQ_INSTANCE_KIND) != VIRTQ_INSTANCE_PREMAPPED;
-    const uint16_t head = virtq_shm_load16(&view->ring[view->popped & view->mask], how);
+    const uint16_t head = virtq_shm_load16(&view->ring[view->popped & q->mask], how);
     struct virtq_device_entry *entry = &view->entries[head];
     struct virtq_desc desc;
-    uint64_t limit = 0;
     bool found = false;
 
     chain->id = head;
-    if (VIRTQ_UNLIKELY(head > view->mask)) {
+    if (VIRTQ_UNLIKELY(head > q->mask)) {
         return virtq_device_core_break(&q->core, VIRTQ_REASON_QUEUE_HEAD, (uint16_t)view->popped,
                                        head);
     }
@@ -236,10 +234,11 @@ VIRTQ_TEMPLATE int virtq_split_device_take(struct virtq_split_device *q, unsigne
     }
     desc = virtq_split_device_read(&view->desc[head], how);
     if (translated && (desc.flags & special) == 0u) {
-        found =
-            virtq_walk_single(&q->core, chain, &limit, &view->piece, desc.addr, desc.len, false);
+        found = virtq_walk_single(&q->core, chain, &entry->limit, &view->piece, desc.addr, desc.len,
+                                  false);
     } else if (translated && (desc.flags & special) == VIRTQ_DESC_F_WRITE) {
-        found = virtq_walk_single(&q->core, chain, &limit, &view->piece, desc.addr, desc.len, true);
+        found = virtq_walk_single(&q->core, chain, &entry->limit, &view->piece, desc.addr, desc.len,
+                                  true);
     }
     if (VIRTQ_UNLIKELY(!found)) {
         int result = virtq_split_device_take_chain(q, how, view, chain, desc, pieces);
@@ -247,9 +246,8 @@ VIRTQ_TEMPLATE int virtq_split_device_take(struct virtq_split_device *q, unsigne
         if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
             return result;
         }
-        limit = chain->writable_bytes + 1u;
+        entry->limit = chain->writable_bytes + 1u;
     }
-    entry->limit = limit;
     entry->sequence = view->popped;
     view->popped++;
     return VIRTQ_OK;
@@ -322,7 +320,6 @@ VIRTQ_TEMPLATE int virtq_split_device_pop(struct virtq_split_device *q, unsigned
     view.ring = q->ring;
     view.desc = q->desc;
     view.entries = q->core.entries;
-    view.mask = q->mask;
     view.popped = q->popped;
     view.piece = pieces;
     view.end = pieces + piece_count;
@@ -330,8 +327,10 @@ VIRTQ_TEMPLATE int virtq_split_device_pop(struct virtq_split_device *q, unsigned
         view.left = virtq_walk_left(count - (size_t)(chain - chains),
                                     (size_t)(view.end - view.piece), SIZE_MAX);
         for (; view.left != 0u; view.left--) {
-            error = virtq_split_device_take(q, how, &view, chain, pieces);
-            if (VIRTQ_UNLIKELY(error < 0)) {
+            const int result = virtq_split_device_take(q, how, &view, chain, pieces);
+
+            if (VIRTQ_UNLIKELY(result < 0)) {
+                error = result;
                 break;
             }
             chain++;

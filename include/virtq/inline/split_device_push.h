@@ -25,6 +25,8 @@ VIRTQ_TEMPLATE int virtq_split_device_push(struct virtq_split_device *q, unsigne
                                            const struct virtq_used_buffer *used, unsigned count)
 {
     const struct virtq_used_buffer *const first = used;
+    struct virtq_device_entry *const entries = q->core.entries;
+    const uint32_t size = q->core.size;
     struct virtq_used_elem *elements;
     uint32_t pushed = q->pushed;
     unsigned done;
@@ -39,13 +41,13 @@ VIRTQ_TEMPLATE int virtq_split_device_push(struct virtq_split_device *q, unsigne
     elements = q->elements;
     for (const struct virtq_used_buffer *last = used + count; used != last; used++) {
         const struct virtq_used_buffer buffer = *used;
-        struct virtq_device_entry *entry = virtq_device_core_pushable(&q->core, &buffer);
+        struct virtq_device_entry *entry = virtq_device_core_pushable(entries, size, &buffer);
 
         if (VIRTQ_UNLIKELY(entry == NULL)) {
             break;
         }
         entry->limit = 0;
-        virtq_split_device_write(&elements[pushed & q->mask], how, &buffer);
+        virtq_split_device_write(&elements[pushed & (size - 1u)], how, &buffer);
         pushed++;
     }
     done = (unsigned)(used - first);

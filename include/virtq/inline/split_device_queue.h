@@ -19,7 +19,7 @@ struct virtq_split_device {
     const uint16_t *ring;             /**< Shared: slots of the available ring, then used_event. */
     struct virtq_used *used;          /**< Shared: head of the used ring. */
     struct virtq_used_elem *elements; /**< Shared: elements of the used ring, then avail_event. */
-    uint16_t mask;                    /**< Queue size - 1. */
+    uint32_t mask;                    /**< Queue size - 1. */
     uint16_t popped;                  /**< Available index up to which buffers were taken. */
     uint16_t seen;                    /**< Available index as last read and checked. */
     uint16_t pushed;                  /**< Used index, unpublished elements included. */
@@ -37,7 +37,7 @@ VIRTQ_INLINE void virtq_split_device_attach(struct virtq_split_device *q)
     q->ring = (const uint16_t *)(const void *)(avail + sizeof(struct virtq_avail));
     q->used = (struct virtq_used *)(void *)used;
     q->elements = (struct virtq_used_elem *)(void *)(used + sizeof(struct virtq_used));
-    q->mask = (uint16_t)(q->core.size - 1u);
+    q->mask = q->core.size - 1u;
 }
 
 /** @brief The space has moved on: forgets the windows, and finds the ring again if it goes through

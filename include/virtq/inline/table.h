@@ -151,6 +151,7 @@ VIRTQ_TEMPLATE int virtq_walk_entry_far(struct virtq_device_core *core, unsigned
 /** @brief One table entry, read once into a private copy. Split layout; a packed entry has id and
  * flags where split has flags and next, see `last` below. @param core the queue @param how the
  * instance @param table an opened one @param index below its entries
+ * @param near the whole table lies at its `base`
  * @param entry result: fields in processor order, in the order in which they lie @return as for the
  * walker */
 VIRTQ_TEMPLATE int virtq_walk_entry(struct virtq_device_core *core, unsigned how,

@@ -240,7 +240,6 @@ VIRTQ_TEMPLATE bool virtq_walk_single(const struct virtq_device_core *core,
     if (VIRTQ_UNLIKELY(!virtq_walk_hit(&core->windows[index], addr, len, at))) {
         return false;
     }
-    *piece = at + 1;
     chain->pieces = at;
     chain->readable_bytes = writable ? 0u : len;
     chain->writable_bytes = writable ? len : 0u;
@@ -248,6 +247,7 @@ VIRTQ_TEMPLATE bool virtq_walk_single(const struct virtq_device_core *core,
     chain->writable = writable ? 1u : 0u;
     chain->reason = (uint32_t)VIRTQ_REASON_NONE;
     *limit = writable ? (uint64_t)len + 1u : 1u;
+    *piece = at + 1;
     /* Keeps the compiler from merging the code for the two parts, which would bring the part back
      * as a variable. */
     __asm__ __volatile__("" ::: "memory");
