@@ -185,5 +185,5 @@ VIRTQ_API void virtq_device_fault(const struct virtq_device *device, struct virt
 VIRTQ_API void virtq_device_counters(const struct virtq_device *device,
                                      struct virtq_counters *counters)
 {
-    *counters = device->queue.core.counters;
+    virtq_device_core_read(&device->queue.core, counters);
 }

@@ -269,6 +269,7 @@ VIRTQ_INLINE int virtq_driver_setup_detach(struct virtq_driver_core *core, unsig
         core->unpublished = 0;
         return 1;
     }
+    core->detach = 0;
     return 0;
 }
 

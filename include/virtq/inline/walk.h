@@ -69,7 +69,6 @@ VIRTQ_OUTLINE int virtq_walk_far(struct virtq_device_core *core, struct virtq_wa
         if (addr - window->first >= window->size) {
             int error = virtq_device_core_ask(core, index, addr, permission);
 
-            core->counters.window_hits--;
             if (error == VIRTQ_EMISS) {
                 return virtq_device_core_missed(core, addr, len, permission);
             }
