@@ -83,7 +83,7 @@ static struct bench_axis axes[] = {{"case", "these floors", case_names, 0}};
 enum { BATCH = 32 };
 
 /* A round with --quick. */
-#define QUICK_NS 1.5e6
+#define QUICK_NS 1.0e6
 
 static int measure_copy(const struct floor_case *floor, const struct bench_effort *effort,
                         struct bench_measured *measured)
@@ -155,8 +155,6 @@ static int measure(const struct floor_case *floor, const struct bench_options *o
     case FLOOR_PROTOCOL:
         return measure_protocol(floor, &effort, measured);
     default:
-        /* Two threads have to be started for each round. */
-        effort.round_ns *= 4.0;
         return measure_rings(floor, &options->cpus, &effort, measured);
     }
 }

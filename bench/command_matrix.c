@@ -15,7 +15,7 @@
 enum { SLOT_BYTES = 8192 + VIRTQ_CACHE_LINE };
 
 /* A round with --quick: there are some hundred cases. */
-#define QUICK_NS 0.4e6
+#define QUICK_NS 0.25e6
 
 enum { AXIS_FORMAT, AXIS_END, AXIS_TIER, AXIS_SPACE, AXIS_SHAPE, AXIS_TABLE, AXIS_BATCH, AXES };
 

@@ -18,7 +18,7 @@ enum { SLOT_BYTES = 2 * VIRTQ_CACHE_LINE };
 enum { VERIFIED_POLLING = 4096, VERIFIED_NOTIFIED = 256 };
 
 /* A round with --quick. */
-#define QUICK_NS 1.0e6
+#define QUICK_NS 0.5e6
 
 enum {
     AXIS_PEERS,

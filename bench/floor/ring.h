@@ -11,6 +11,7 @@
 #define FLOOR_LINE 64
 #define FLOOR_FUNCTION __attribute__((noinline))
 
+/* In each, the two sides' own words lie on lines of their own, and so does what neither changes. */
 struct floor_split {
     _Alignas(FLOOR_LINE) struct virtq_desc desc[BENCH_RING_SIZE];
     _Alignas(FLOOR_LINE) struct {
@@ -26,17 +27,25 @@ struct floor_split {
         uint16_t avail_event;
     } used;
     _Alignas(FLOOR_LINE) struct virtq_desc tables[BENCH_RING_SIZE][BENCH_SEGMENTS_MAX];
+    _Alignas(FLOOR_LINE) bool indirect;
+    bool tests; /* for a notification, after each publish */
     /* The driver's own. */
     _Alignas(FLOOR_LINE) uint16_t free_head;
     uint16_t driver_avail;
     uint16_t driver_used;
-    bool indirect;
+    uint64_t driver_notifications; /* keeps the tests from being optimised away */
     void *cookies[BENCH_RING_SIZE];
     /* The device's own. */
     _Alignas(FLOOR_LINE) uint16_t device_avail;
     uint16_t device_used;
-    bool tests;             /* both: test for a notification after each publish */
-    uint64_t notifications; /* both: keeps the tests from being optimised away */
+    uint64_t device_notifications;
+    _Alignas(FLOOR_LINE) unsigned char end;
+};
+
+/* A position in a packed ring, and the flags that go with it. */
+struct floor_position {
+    uint16_t at;
+    uint16_t flags;
 };
 
 struct floor_packed {
@@ -46,25 +55,23 @@ struct floor_packed {
     _Alignas(FLOOR_LINE) uint32_t driver_event;
     _Alignas(FLOOR_LINE) uint32_t device_event;
     _Alignas(FLOOR_LINE) struct pvirtq_desc tables[BENCH_RING_SIZE][BENCH_SEGMENTS_MAX];
+    _Alignas(FLOOR_LINE) bool indirect;
+    bool tests;
     /* The driver's own. */
-    _Alignas(FLOOR_LINE) uint16_t driver_next;
-    uint16_t driver_wrap; /* the flags of an available descriptor now */
-    uint16_t driver_used;
-    uint16_t driver_used_wrap; /* ... of a used one */
+    _Alignas(FLOOR_LINE) struct floor_position driver_next; /* flags of an available descriptor */
+    struct floor_position driver_used;                      /* flags of a used one */
     uint16_t free_count;
-    bool indirect;
+    uint64_t driver_notifications;
     uint16_t free_ids[BENCH_RING_SIZE];
     struct {
         void *cookie;
         uint16_t slots;
     } records[BENCH_RING_SIZE];
     /* The device's own. */
-    _Alignas(FLOOR_LINE) uint16_t device_next;
-    uint16_t device_wrap;
-    uint16_t device_used;
-    uint16_t device_used_wrap;
-    bool tests;
-    uint64_t notifications;
+    _Alignas(FLOOR_LINE) struct floor_position device_next;
+    struct floor_position device_used;
+    uint64_t device_notifications;
+    _Alignas(FLOOR_LINE) unsigned char end;
 };
 
 void floor_split_init(struct floor_split *queue, bool indirect);

@@ -57,20 +57,21 @@ FLOOR_FUNCTION void floor_split_driver_add(struct floor_split *queue,
 {
     uint16_t past = queue->driver_avail;
     uint16_t now = past;
+    uint16_t head = queue->free_head;
+    bool indirect = queue->indirect;
 
     for (unsigned index = 0; index < count; index++) {
-        uint16_t head = queue->free_head;
-
-        queue->free_head = queue->indirect ? write_table(queue, head, &buffers[index])
-                                           : write_chain(queue->desc, head, &buffers[index]);
         queue->cookies[head] = buffers[index].cookie;
         queue->avail.ring[now++ & MASK] = head;
+        head = indirect ? write_table(queue, head, &buffers[index])
+                        : write_chain(queue->desc, head, &buffers[index]);
     }
+    queue->free_head = head;
     queue->driver_avail = now;
     __atomic_store_n(&queue->avail.idx, now, __ATOMIC_RELEASE);
     if (queue->tests) {
         floor_fence();
-        queue->notifications += floor_needs_event(
+        queue->driver_notifications += floor_needs_event(
             __atomic_load_n(&queue->used.avail_event, __ATOMIC_RELAXED), now, past);
     }
 }
@@ -79,12 +80,13 @@ FLOOR_FUNCTION unsigned floor_split_driver_poll(struct floor_split *queue,
                                                 struct floor_completion *completions,
                                                 unsigned count)
 {
-    unsigned ready =
-        (uint16_t)(__atomic_load_n(&queue->used.idx, __ATOMIC_ACQUIRE) - queue->driver_used);
+    uint16_t used = queue->driver_used;
+    uint16_t free_head = queue->free_head;
+    unsigned ready = (uint16_t)(__atomic_load_n(&queue->used.idx, __ATOMIC_ACQUIRE) - used);
 
     ready = ready < count ? ready : count;
     for (unsigned index = 0; index < ready; index++) {
-        const struct virtq_used_elem *element = &queue->used.ring[queue->driver_used++ & MASK];
+        const struct virtq_used_elem *element = &queue->used.ring[used++ & MASK];
         uint16_t head = (uint16_t)element->id;
         struct virtq_desc *last = &queue->desc[head];
 
@@ -93,9 +95,11 @@ FLOOR_FUNCTION unsigned floor_split_driver_poll(struct floor_split *queue,
         while ((last->flags & VIRTQ_DESC_F_NEXT) != 0) {
             last = &queue->desc[last->next];
         }
-        last->next = queue->free_head;
-        queue->free_head = head;
+        last->next = free_head;
+        free_head = head;
     }
+    queue->driver_used = used;
+    queue->free_head = free_head;
     return ready;
 }
 
@@ -103,12 +107,12 @@ FLOOR_FUNCTION unsigned floor_split_device_pop(struct floor_split *queue,
                                                struct floor_chain *chains, unsigned count,
                                                struct floor_piece *pieces)
 {
-    unsigned ready =
-        (uint16_t)(__atomic_load_n(&queue->avail.idx, __ATOMIC_ACQUIRE) - queue->device_avail);
+    uint16_t avail = queue->device_avail;
+    unsigned ready = (uint16_t)(__atomic_load_n(&queue->avail.idx, __ATOMIC_ACQUIRE) - avail);
 
     ready = ready < count ? ready : count;
     for (unsigned index = 0; index < ready; index++) {
-        uint16_t head = queue->avail.ring[queue->device_avail++ & MASK];
+        uint16_t head = queue->avail.ring[avail++ & MASK];
         const struct virtq_desc *table = queue->desc;
         const struct virtq_desc *element = &table[head];
         unsigned writable = 0;
@@ -134,6 +138,7 @@ FLOOR_FUNCTION unsigned floor_split_device_pop(struct floor_split *queue,
         chains[index].writable = (uint16_t)writable;
         chains[index].readable = (uint16_t)((unsigned)(pieces - first) - writable);
     }
+    queue->device_avail = avail;
     return ready;
 }
 
@@ -153,7 +158,7 @@ FLOOR_FUNCTION void floor_split_device_push(struct floor_split *queue,
     __atomic_store_n(&queue->used.idx, now, __ATOMIC_RELEASE);
     if (queue->tests) {
         floor_fence();
-        queue->notifications += floor_needs_event(
+        queue->device_notifications += floor_needs_event(
             __atomic_load_n(&queue->avail.used_event, __ATOMIC_RELAXED), now, past);
     }
 }

@@ -61,8 +61,12 @@ int bench_duo_run(const struct bench_cpus *cpus, bench_duo_side near, bench_duo_
     pthread_t thread;
     int result;
 
+    /* A thread begins where the one that made it may run: there it would have to take the processor
+     * from us first. */
+    (void)bench_cpu_pin(cpus->cpu[1]);
+    result = pthread_create(&thread, NULL, far_main, &other);
     (void)bench_cpu_pin(cpus->cpu[0]);
-    if (pthread_create(&thread, NULL, far_main, &other) != 0) {
+    if (result != 0) {
         return -1;
     }
     result = run_near(&duo, near, context, elapsed_ns);
@@ -84,7 +88,7 @@ int bench_duo_run_processes(const struct bench_cpus *cpus, bench_duo_side near, 
         return -1;
     }
     duo->cpus = *cpus;
-    (void)bench_cpu_pin(cpus->cpu[0]);
+    (void)bench_cpu_pin(cpus->cpu[1]);
     child = fork();
     if (child == 0) {
         /* Never left behind spinning. */
@@ -92,6 +96,7 @@ int bench_duo_run_processes(const struct bench_cpus *cpus, bench_duo_side near, 
         (void)far_main(&other);
         _exit(other.result == 0 ? 0 : 1);
     }
+    (void)bench_cpu_pin(cpus->cpu[0]);
     if (child > 0) {
         result = run_near(duo, near, context, elapsed_ns);
         if (waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {

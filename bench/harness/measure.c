@@ -147,10 +147,11 @@ static void conclude(struct rounds *rounds, unsigned floors, unsigned number,
 
 struct bench_effort bench_effort_choose(bool quick, unsigned rounds, double quick_ns)
 {
-    struct bench_effort effort = {15, 5e6};
+    /* Many short rounds: what disturbs a machine then spoils some of them, and not all. */
+    struct bench_effort effort = {31, 2e6};
 
     if (quick) {
-        effort.rounds = 5;
+        effort.rounds = 7;
         effort.round_ns = quick_ns;
     }
     if (rounds != 0) {

@@ -145,6 +145,7 @@ static void write_lines(FILE *script, const json_t *all)
     size_t at;
     json_t *series;
     json_t *point;
+    const char *separator = "";
 
     (void)fputs("set logscale x 2\nset logscale y\nset xrange [*:*] noextend\n", script);
     json_array_foreach(all, index, series)
@@ -163,9 +164,9 @@ static void write_lines(FILE *script, const json_t *all)
         bool floor = strncmp(bench_value_text(series, "name"), "floor", 5) == 0;
 
         (void)fprintf(script, "%s$data%zu with linespoints lw 2 pt 7 ps 0.6 lc rgb '%s'%s title ",
-                      index == 0 ? "" : ", ", index, colours[index % COLOURS],
-                      floor ? " dt 2" : "");
+                      separator, index, colours[index % COLOURS], floor ? " dt 2" : "");
         quote(script, bench_value_text(series, "name"));
+        separator = ", ";
     }
     (void)fputc('\n', script);
 }

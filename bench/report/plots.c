@@ -36,6 +36,11 @@ static void add_series(json_t *plot, const json_t *root, const struct selection 
                                  (selection->unit > 0.0 ? selection->unit : 1.0));
         }
     }
+    if (json_array_size(json_object_get(series, "points")) == 0) {
+        /* gnuplot complains of a series without points. */
+        (void)json_array_remove(json_object_get(plot, "series"),
+                                json_array_size(json_object_get(plot, "series")) - 1);
+    }
 }
 
 #define PAIR(format, tier)                                                             \

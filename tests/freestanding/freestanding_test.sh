@@ -22,7 +22,7 @@ sources+=("$here/instances.c" "$scratch/headers.c")
 
 # core NAME COMPILER NM [FLAG...]
 core() {
-    local name=$1 compiler=$2 nm=$3 source objects=() undefined
+    local name=$1 compiler=$2 nm=$3 objects undefined
     shift 3
     if ! command -v "$compiler" >/dev/null; then
         echo "$name: no $compiler here"
@@ -31,10 +31,13 @@ core() {
     fi
     mkdir -p "$scratch/$name"
     set -- "$@" -isystem "$("$compiler" -print-file-name=include)"
-    for source in "${sources[@]}"; do
-        objects+=("$scratch/$name/${#objects[@]}.o")
-        "$compiler" "${flags[@]}" "$@" -c "$source" -o "${objects[-1]}" || fail "$name: $source does not compile"
-    done
+    # bash -c SCRIPT NAME DIRECTORY COMPILER FLAG... SOURCE, as many at once as there are processors.
+    # shellcheck disable=SC2016
+    printf '%s\0' "${sources[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c '
+        source=${*: -1}
+        "${@:2:$#-2}" -c "$source" -o "$1/$(tr / - <<<"$source").o"' \
+        compile "$scratch/$name" "$compiler" "${flags[@]}" "$@" || fail "$name: not every source compiles"
+    objects=("$scratch/$name"/*.o)
     # On 32 bits a 64-bit division is the compiler's own runtime.
     local runtime=no_such_symbol
     [ "$name" != i686 ] || runtime=__udivdi3
