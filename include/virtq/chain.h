@@ -40,7 +40,7 @@ struct virtq_chain {
     uint32_t readable;       /**< How many pieces the device may read. */
     uint32_t writable;       /**< How many pieces the device may write, after those. */
     uint32_t reason; /**< VIRTQ_REASON_NONE, or why the buffer is bad: then it has no pieces. */
-    uint16_t id; /**< Head (split) or buffer id (packed): what virtq_device_push() wants. */
+    uint16_t id;     /**< Head (split) or buffer id (packed): what virtq_device_push() wants. */
     uint16_t reserved_;
 };
 

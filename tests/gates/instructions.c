@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * @brief Work for an instruction counter: one thread, direct space, EVENT_IDX, batches of 32, 256 descriptors.
+ * @brief Work for an instruction counter: one thread, direct space, EVENT_IDX, batches of 32, 256
+ * descriptors.
  *
- * Each end is played by the library in functions whose names begin with `count_`, so that a counter can be told to look at nothing
- * else; the opposite end is the library's too, outside of them. Usage: instructions FORMAT TIER SEGMENTS ROUNDS, and it
- * exits with 1 if a byte or a length is wrong.
+ * Each end is played by the library in functions whose names begin with `count_`, so that a counter
+ * can be told to look at nothing else; the opposite end is the library's too, outside of them.
+ * Usage: instructions FORMAT TIER SEGMENTS ROUNDS, and it exits with 1 if a byte or a length is
+ * wrong.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -38,41 +40,41 @@ struct world {
 };
 
 /* Every function below must do the whole of its work: what it returns is checked. */
-#define ENDS(name, driver_call, device_call)                                                       \
-    COUNTED int count_driver_submit_##name(struct world *w);                                       \
-    COUNTED int count_driver_submit_##name(struct world *w)                                        \
-    {                                                                                              \
-        int added = driver_call(add, w->buffers, BATCH);                                           \
-                                                                                                   \
-        (void)driver_call(publish);                                                                \
-        return added + (int)driver_call(needs_notify, NULL) * 1000;                                \
-    }                                                                                              \
-    COUNTED int count_driver_reap_##name(struct world *w);                                         \
-    COUNTED int count_driver_reap_##name(struct world *w)                                          \
-    {                                                                                              \
-        return driver_call(poll, w->completions, BATCH);                                           \
-    }                                                                                              \
-    COUNTED int count_device_pop_##name(struct world *w);                                          \
-    COUNTED int count_device_pop_##name(struct world *w)                                           \
-    {                                                                                              \
-        return device_call(pop, w->chains, BATCH, w->pieces, BATCH * SEGMENTS);                    \
-    }                                                                                              \
-    COUNTED int count_device_push_##name(struct world *w);                                         \
-    COUNTED int count_device_push_##name(struct world *w)                                          \
-    {                                                                                              \
-        int pushed = device_call(push, w->used, BATCH);                                            \
-                                                                                                   \
-        (void)device_call(publish);                                                                \
-        return pushed + device_call(needs_notify) * 1000;                                          \
+#define ENDS(name, driver_call, device_call)                                    \
+    COUNTED int count_driver_submit_##name(struct world *w);                    \
+    COUNTED int count_driver_submit_##name(struct world *w)                     \
+    {                                                                           \
+        int added = driver_call(add, w->buffers, BATCH);                        \
+                                                                                \
+        (void)driver_call(publish);                                             \
+        return added + (int)driver_call(needs_notify, NULL) * 1000;             \
+    }                                                                           \
+    COUNTED int count_driver_reap_##name(struct world *w);                      \
+    COUNTED int count_driver_reap_##name(struct world *w)                       \
+    {                                                                           \
+        return driver_call(poll, w->completions, BATCH);                        \
+    }                                                                           \
+    COUNTED int count_device_pop_##name(struct world *w);                       \
+    COUNTED int count_device_pop_##name(struct world *w)                        \
+    {                                                                           \
+        return device_call(pop, w->chains, BATCH, w->pieces, BATCH * SEGMENTS); \
+    }                                                                           \
+    COUNTED int count_device_push_##name(struct world *w);                      \
+    COUNTED int count_device_push_##name(struct world *w)                       \
+    {                                                                           \
+        int pushed = device_call(push, w->used, BATCH);                         \
+                                                                                \
+        (void)device_call(publish);                                             \
+        return pushed + device_call(needs_notify) * 1000;                       \
     }
 
-#define SPLIT_DRIVER(verb, ...)                                                                    \
+#define SPLIT_DRIVER(verb, ...) \
     virtq_split_driver_##verb(&w->split_driver, VIRTQ_INSTANCE_DIRECT, ##__VA_ARGS__)
-#define SPLIT_DEVICE(verb, ...)                                                                    \
+#define SPLIT_DEVICE(verb, ...) \
     virtq_split_device_##verb(&w->split_device, VIRTQ_INSTANCE_DIRECT, ##__VA_ARGS__)
-#define PACKED_DRIVER(verb, ...)                                                                   \
+#define PACKED_DRIVER(verb, ...) \
     virtq_packed_driver_##verb(&w->packed_driver, VIRTQ_INSTANCE_DIRECT, ##__VA_ARGS__)
-#define PACKED_DEVICE(verb, ...)                                                                   \
+#define PACKED_DEVICE(verb, ...) \
     virtq_packed_device_##verb(&w->packed_device, VIRTQ_INSTANCE_DIRECT, ##__VA_ARGS__)
 #define LIBRARY_DRIVER(verb, ...) virtq_driver_##verb(w->driver, ##__VA_ARGS__)
 #define LIBRARY_DEVICE(verb, ...) virtq_device_##verb(w->device, ##__VA_ARGS__)
@@ -221,7 +223,10 @@ int main(int argc, char **argv)
     check(segments >= 1 && segments <= SEGMENTS, "segments");
     build(&w, packed ? VIRTQ_FORMAT_PACKED : VIRTQ_FORMAT_SPLIT, library);
     fill(&w, segments);
-    play(&w, library ? &ends_library : packed ? &ends_packed : &ends_split, segments,
-         (unsigned)strtoul(argv[4], NULL, 10));
+    play(&w,
+         library  ? &ends_library
+         : packed ? &ends_packed
+                  : &ends_split,
+         segments, (unsigned)strtoul(argv[4], NULL, 10));
     return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is odd but legal must be accepted: this list binds as hard as the list of what is refused. */
+/* What is odd but legal must be accepted: this list binds as hard as the list of what is refused.
+ */
 #include "device.h"
 #include "driver.h"
 #include "source.h"

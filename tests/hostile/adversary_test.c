@@ -23,7 +23,8 @@ static size_t lengths[4];
 static const uint64_t addresses[] = {GUEST,      GUEST + 1,      GUEST + GUEST_SIZE - 16,
                                      GUEST + 64, GUEST - 1,      GUEST + GUEST_SIZE - 1,
                                      0,          UINT64_MAX - 7, GUEST + GUEST_SIZE};
-static const uint32_t words[] = {0, 1, 2, 4, 16, 32, 33, 48, 0xffff, 0x10000, GUEST_SIZE, UINT32_MAX};
+static const uint32_t words[] = {0,  1,  2,      4,       16,         32,
+                                 33, 48, 0xffff, 0x10000, GUEST_SIZE, UINT32_MAX};
 
 static uint64_t nasty(unsigned width)
 {
@@ -311,8 +312,8 @@ static void victim_add(struct victim *v)
 static void victim_lure(struct victim *v, bool packed, unsigned polled)
 {
     for (unsigned k = 0; k < SIZE; k++) {
-        unsigned char *at = packed ? v->ring[0].at + (size_t)k * 16 + 8
-                                   : v->ring[2].at + 4 + (size_t)k * 8;
+        unsigned char *at =
+            packed ? v->ring[0].at + (size_t)k * 16 + 8 : v->ring[2].at + 4 + (size_t)k * 8;
 
         if (packed) {
             put32(at, (uint32_t)random_below(&seed, 50));

@@ -279,7 +279,7 @@ Rogue(hostile_caller, row_55_a_buffer_without_room_waits_and_one_that_never_fits
 
 static void wrong_pushes(struct hostile *h)
 {
-    const struct virtq_used_buffer bad[] = {{8, 0}, {0xffff, 0}, {0x10001, 0}, {UINT32_MAX, 0},
+    const struct virtq_used_buffer bad[] = {{8, 0}, {0xffff, 0}, {0x10001, 0},   {UINT32_MAX, 0},
                                             {2, 0}, {1, 5},      {1, UINT32_MAX}};
     struct virtq_used_buffer good = {1, 4};
     struct virtq_used_buffer batch[3] = {{1, 4}, {1, 4}, {1, 4}};

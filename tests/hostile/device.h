@@ -22,14 +22,14 @@ enum {
 /** @brief A space that maps every pointer to itself and keeps books. Row 56. */
 struct ledger {
     struct virtq_space space;
-    bool live[LEDGER_MAX];   /**< By token: mapped and not unmapped. */
+    bool live[LEDGER_MAX];    /**< By token: mapped and not unmapped. */
     uint64_t fit[LEDGER_MAX]; /**< By token: bytes of the writable part. */
-    unsigned next;           /**< The next token. */
-    unsigned count;          /**< Live mappings. */
-    unsigned shared;         /**< Live shares. */
-    unsigned faults;         /**< Times the queue broke the seam's rules. */
-    uint64_t written;        /**< As the last unmap said. */
-    int refuse;              /**< Error that map gives, or 0. */
+    unsigned next;            /**< The next token. */
+    unsigned count;           /**< Live mappings. */
+    unsigned shared;          /**< Live shares. */
+    unsigned faults;          /**< Times the queue broke the seam's rules. */
+    uint64_t written;         /**< As the last unmap said. */
+    int refuse;               /**< Error that map gives, or 0. */
 };
 
 static inline int ledger_map(struct virtq_space *space, struct virtq_mapping *mapping)
@@ -106,7 +106,7 @@ struct rogue {
     struct ledger ledger;
     struct virtq_driver_config config;
     struct virtq_driver *driver;
-    uint16_t used; /**< Split: the used index. Packed: position of the next used descriptor. */
+    uint16_t used;      /**< Split: the used index. Packed: position of the next used descriptor. */
     unsigned long sent; /**< Buffers so far; the cookie of the next one is `sent + 1`. */
     struct virtq_completion done[300];
 };
@@ -200,12 +200,12 @@ static inline void rogue_each(void (*body)(struct rogue *r))
 }
 
 /** @brief A test whose body gets a struct rogue. */
-#define Rogue(suite_, name_)                                                                       \
-    static void suite_##_##name_##_body(struct rogue *r);                                          \
-    Test(suite_, name_)                                                                            \
-    {                                                                                              \
-        rogue_each(suite_##_##name_##_body);                                                       \
-    }                                                                                              \
+#define Rogue(suite_, name_)                              \
+    static void suite_##_##name_##_body(struct rogue *r); \
+    Test(suite_, name_)                                   \
+    {                                                     \
+        rogue_each(suite_##_##name_##_body);              \
+    }                                                     \
     static void suite_##_##name_##_body(struct rogue *r)
 
 /** @brief Adds a buffer and says nothing of it to the device; gives what add gives. */
@@ -217,8 +217,7 @@ static inline int rogue_add(struct rogue *r, unsigned readable, unsigned writabl
     int added;
 
     for (unsigned i = 0; i < readable + writable; i++) {
-        segments[i].base =
-            r->data.view + (r->sent % r->size * SEGMENTS + i) * (size_t)SEGMENT_SIZE;
+        segments[i].base = r->data.view + (r->sent % r->size * SEGMENTS + i) * (size_t)SEGMENT_SIZE;
         segments[i].len = SEGMENT_SIZE;
     }
     added = virtq_driver_add(r->driver, &buffer, 1);
@@ -236,8 +235,8 @@ static inline unsigned rogue_send(struct rogue *r, unsigned readable, unsigned w
         /* The next id is private; but the driver writes it into every descriptor of the list. */
         unsigned char before[16 * 300];
 
-        memcpy(before, r->ring[0].at, r->ring[0].size < sizeof(before) ? r->ring[0].size
-                                                                       : sizeof(before));
+        memcpy(before, r->ring[0].at,
+               r->ring[0].size < sizeof(before) ? r->ring[0].size : sizeof(before));
         for (uint32_t i = 0; i < r->size; i++) {
             put16(r->ring[0].at + (size_t)i * 16 + id_at, 0xeeee);
         }

@@ -56,14 +56,12 @@ static inline void hostile_grant(struct hostile *h, uint32_t permissions)
     if (h->guest.at == NULL) {
         block_init(&h->guest, GUEST_SIZE, 16, h->begins);
     }
-    h->region =
-        (struct virtq_region){GUEST, GUEST + GUEST_SIZE - 1, h->guest.view, permissions};
+    h->region = (struct virtq_region){GUEST, GUEST + GUEST_SIZE - 1, h->guest.view, permissions};
     if (h->called) {
         cr_assert_eq(virtq_direct_init_regions(&h->direct, &h->region, 1), 0);
     } else {
-        cr_assert_eq(virtq_direct_init(&h->direct, h->region.base, GUEST, h->region.last,
-                                       permissions),
-                     0);
+        cr_assert_eq(
+            virtq_direct_init(&h->direct, h->region.base, GUEST, h->region.last, permissions), 0);
     }
 }
 
@@ -126,12 +124,12 @@ static inline void hostile_each(void (*body)(struct hostile *h))
 }
 
 /** @brief A test whose body gets a struct hostile. */
-#define Hostile(suite_, name_)                                                                     \
-    static void suite_##_##name_##_body(struct hostile *h);                                        \
-    Test(suite_, name_)                                                                            \
-    {                                                                                              \
-        hostile_each(suite_##_##name_##_body);                                                     \
-    }                                                                                              \
+#define Hostile(suite_, name_)                              \
+    static void suite_##_##name_##_body(struct hostile *h); \
+    Test(suite_, name_)                                     \
+    {                                                       \
+        hostile_each(suite_##_##name_##_body);              \
+    }                                                       \
     static void suite_##_##name_##_body(struct hostile *h)
 
 /** @brief Why the queue is broken. */
@@ -322,7 +320,8 @@ static inline void table_fill(struct hostile *h, size_t at, unsigned count)
 }
 
 /** @brief Runs a body for both formats, with a queue of 8. */
-static inline void both_formats(struct hostile *h, uint64_t features, void (*body)(struct hostile *))
+static inline void both_formats(struct hostile *h, uint64_t features,
+                                void (*body)(struct hostile *))
 {
     for (unsigned packed = 0; packed < 2; packed++) {
         hostile_open(h, packed != 0, 8, features);

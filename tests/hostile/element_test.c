@@ -104,7 +104,8 @@ static void lengths_0(struct hostile *h)
     }
 }
 
-Hostile(hostile_element, row_17_an_element_of_length_0_is_no_piece_and_its_address_is_never_looked_at)
+Hostile(hostile_element,
+        row_17_an_element_of_length_0_is_no_piece_and_its_address_is_never_looked_at)
 {
     both_formats(h, BASIC, lengths_0);
 }

@@ -82,8 +82,8 @@ struct device_calls {
     {                                                                                              \
         return virtq_##format##_driver_needs_notify(&end->queue.format, how, NULL);                \
     }                                                                                              \
-    static int format##_driver_##name##_poll(                                                      \
-        struct driver_end *end, struct virtq_completion *completions, unsigned count)              \
+    static int format##_driver_##name##_poll(struct driver_end *end,                               \
+                                             struct virtq_completion *completions, unsigned count) \
     {                                                                                              \
         return virtq_##format##_driver_poll(&end->queue.format, how, completions, count);          \
     }                                                                                              \
@@ -96,10 +96,14 @@ struct device_calls {
         virtq_##format##_driver_disable_notify(&end->queue.format, how);                           \
     }                                                                                              \
     static const struct driver_calls format##_driver_##name = {                                    \
-        virtq_driver_setup_size,                format##_driver_##name##_init,                     \
-        format##_driver_##name##_add,           format##_driver_##name##_publish,                  \
-        format##_driver_##name##_needs_notify,  format##_driver_##name##_poll,                     \
-        format##_driver_##name##_enable_notify, format##_driver_##name##_disable_notify}
+        virtq_driver_setup_size,                                                                   \
+        format##_driver_##name##_init,                                                             \
+        format##_driver_##name##_add,                                                              \
+        format##_driver_##name##_publish,                                                          \
+        format##_driver_##name##_needs_notify,                                                     \
+        format##_driver_##name##_poll,                                                             \
+        format##_driver_##name##_enable_notify,                                                    \
+        format##_driver_##name##_disable_notify}
 
 #define ENDS_DEVICE(format, name, how)                                                             \
     static int format##_device_##name##_init(struct device_end *end,                               \
@@ -137,10 +141,14 @@ struct device_calls {
         virtq_##format##_device_disable_notify(&end->queue.format, how);                           \
     }                                                                                              \
     static const struct device_calls format##_device_##name = {                                    \
-        virtq_device_setup_size,               format##_device_##name##_init,                      \
-        format##_device_##name##_pop,          format##_device_##name##_push,                      \
-        format##_device_##name##_publish,      format##_device_##name##_needs_notify,              \
-        format##_device_##name##_enable_notify, format##_device_##name##_disable_notify}
+        virtq_device_setup_size,                                                                   \
+        format##_device_##name##_init,                                                             \
+        format##_device_##name##_pop,                                                              \
+        format##_device_##name##_push,                                                             \
+        format##_device_##name##_publish,                                                          \
+        format##_device_##name##_needs_notify,                                                     \
+        format##_device_##name##_enable_notify,                                                    \
+        format##_device_##name##_disable_notify}
 
 ENDS_DRIVER(split, direct, VIRTQ_INSTANCE_DIRECT);
 ENDS_DRIVER(split, called, VIRTQ_INSTANCE_CALLED);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A ring of two descriptors, each field from an alphabet of nasty values, all combinations: what the
- * device makes of it against a model that is written from the specification and shares no code.
+/* A ring of two descriptors, each field from an alphabet of nasty values, all combinations: what
+ * the device makes of it against a model that is written from the specification and shares no code.
  * Every seventh combination by default (a step that meets every pair of values); all of them with
  * VIRTQ_EXHAUSTIVE set. */
 #include "driver.h"
@@ -180,8 +180,8 @@ static void model_packed(struct model *m, const struct model_desc *d)
 
 static const uint64_t addresses[] = {GUEST, GUEST + TABLE_AT, END - 16, END - 8, 0, UINT64_MAX - 7};
 static const uint32_t lens[] = {0, 1, 16, 32, 33, UINT32_MAX};
-static const unsigned split_flags[] = {0,        NEXT,            WRITE,           NEXT | WRITE,
-                                       INDIRECT, INDIRECT | NEXT, INDIRECT | WRITE};
+static const unsigned split_flags[] = {
+    0, NEXT, WRITE, NEXT | WRITE, INDIRECT, INDIRECT | NEXT, INDIRECT | WRITE};
 static const unsigned packed_flags[] = {AVAIL,
                                         AVAIL | NEXT,
                                         AVAIL | WRITE,

@@ -113,17 +113,17 @@ static void survive(struct rogue *r, bool packed, uint64_t features)
             rogue_use(r, ids[which], k, tables ? 1 : 2);
             expect_back(r, lap * 4ul + which + 1, k);
         }
-        /* Slots that are to hold the same head again are not stored to, and this test reads them. */
+        /* Slots that are to hold the same head again are not stored to, and this test reads them.
+         */
         memcpy(r->ring[1].at, available, r->ring[1].size);
     }
 }
 
 Rogue(hostile_length, row_48_descriptors_tables_and_the_available_ring_are_never_read_back)
 {
-    static const uint64_t features[] = {0, VIRTQ_FEATURE(VIRTIO_F_IN_ORDER),
-                                        VIRTQ_FEATURE(VIRTIO_F_INDIRECT_DESC),
-                                        VIRTQ_FEATURE(VIRTIO_F_INDIRECT_DESC) |
-                                            VIRTQ_FEATURE(VIRTIO_F_IN_ORDER)};
+    static const uint64_t features[] = {
+        0, VIRTQ_FEATURE(VIRTIO_F_IN_ORDER), VIRTQ_FEATURE(VIRTIO_F_INDIRECT_DESC),
+        VIRTQ_FEATURE(VIRTIO_F_INDIRECT_DESC) | VIRTQ_FEATURE(VIRTIO_F_IN_ORDER)};
 
     for (unsigned packed = 0; packed < 2; packed++) {
         for (unsigned k = 0; k < 4; k++) {

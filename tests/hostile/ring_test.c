@@ -66,10 +66,9 @@ Hostile(hostile_ring, row_77_an_area_that_is_missing_or_whose_end_is_makes_init_
     FORMATS(packed)
     {
         for (unsigned i = 0; i < 3; i++) {
-            static const uint32_t needs[2][3] = {{VIRTQ_PERMISSION_READ, VIRTQ_PERMISSION_READ,
-                                                  VIRTQ_PERMISSION_WRITE},
-                                                 {RW, VIRTQ_PERMISSION_READ,
-                                                  VIRTQ_PERMISSION_WRITE}};
+            static const uint32_t needs[2][3] = {
+                {VIRTQ_PERMISSION_READ, VIRTQ_PERMISSION_READ, VIRTQ_PERMISSION_WRITE},
+                {RW, VIRTQ_PERMISSION_READ, VIRTQ_PERMISSION_WRITE}};
             struct virtq_miss miss = {0, 0, 0, 0};
             struct source source;
 
@@ -100,7 +99,7 @@ Hostile(hostile_ring, row_78_each_area_needs_its_permissions_and_no_more)
     {
         for (unsigned i = 0; i < 3; i++) {
             for (uint32_t granted = 0; granted < 4; granted++) {
-                const uint32_t need = i == 2 ? (uint32_t)VIRTQ_PERMISSION_WRITE
+                const uint32_t need = i == 2                  ? (uint32_t)VIRTQ_PERMISSION_WRITE
                                       : i == 0 && packed != 0 ? RW
                                                               : READ;
                 struct source source;

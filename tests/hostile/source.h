@@ -96,8 +96,8 @@ static inline int source_window(struct virtq_space *space, virtq_addr_t addr, ui
         if (source->grain != 0) {
             low = addr & ~(source->grain - 1);
             window->first = low > run->first ? low : run->first;
-            window->last = low + (source->grain - 1) < run->last ? low + (source->grain - 1)
-                                                                 : run->last;
+            window->last =
+                low + (source->grain - 1) < run->last ? low + (source->grain - 1) : run->last;
         }
         window->base = run->base + (source->same ? 0 : window->first - run->first);
         source_lie(source, addr, window);

@@ -4,8 +4,8 @@
 
 static void lengths(struct hostile *h)
 {
-    static const uint32_t bad[] = {0,  1,  8,          15,         17,         24,
-                                   31, 33, 0xfffffff0, 0xffffffff, 0x80000000, (TABLE_MAX + 1) * 16};
+    static const uint32_t bad[] = {
+        0, 1, 8, 15, 17, 24, 31, 33, 0xfffffff0, 0xffffffff, 0x80000000, (TABLE_MAX + 1) * 16};
 
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         offer_one(h, GUEST, bad[i], INDIRECT);
@@ -32,9 +32,8 @@ Hostile(hostile_table, row_14_the_limit_is_the_queue_size_unless_the_caller_says
     for (unsigned packed = 0; packed < 2; packed++) {
         hostile_open(h, packed != 0, 8, BASIC);
         h->config.table_max = 0;
-        cr_assert_eq(virtq_device_init(h->memory.view, h->memory.size, &h->config, &h->device,
-                                       NULL),
-                     0);
+        cr_assert_eq(
+            virtq_device_init(h->memory.view, h->memory.size, &h->config, &h->device, NULL), 0);
         table_fill(h, 0, 8);
         offer_one(h, GUEST, 8 * 16, INDIRECT);
         expect_good(h, 8, 0, 8, 0);

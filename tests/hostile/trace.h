@@ -45,6 +45,7 @@ static void trace_access(const void *at, size_t width, int store)
     }
 }
 
-#define VIRTQ_SHM_TRACE(pointer, width, store) trace_access((pointer), (width), (store))
+#define VIRTQ_SHM_TRACE(pointer, width, access) \
+    trace_access((pointer), (width), (int)(access) & (int)VIRTQ_ACCESS_STORE)
 
 #endif

@@ -8,7 +8,7 @@
 #include "virtq/virtq.h"
 
 #if defined(__has_feature)
-#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                     \
+#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
         __has_feature(memory_sanitizer)
 #        define SANITIZED 1
 #    endif
@@ -254,12 +254,11 @@ static bool step(struct ends *e, uint64_t *seed)
 
 static void run(bool packed, bool flip)
 {
-    static const uint64_t features[] = {VIRTQ_FEATURE(VIRTIO_F_INDIRECT_DESC),
-                                        VIRTQ_FEATURE(VIRTIO_F_ORDER_PLATFORM) |
-                                            VIRTQ_FEATURE(VIRTIO_F_EVENT_IDX),
-                                        VIRTQ_FEATURE(VIRTIO_F_EVENT_IDX) |
-                                            VIRTQ_FEATURE(VIRTIO_F_IN_ORDER) |
-                                            VIRTQ_FEATURE(VIRTIO_F_INDIRECT_DESC)};
+    static const uint64_t features[] = {
+        VIRTQ_FEATURE(VIRTIO_F_INDIRECT_DESC),
+        VIRTQ_FEATURE(VIRTIO_F_ORDER_PLATFORM) | VIRTQ_FEATURE(VIRTIO_F_EVENT_IDX),
+        VIRTQ_FEATURE(VIRTIO_F_EVENT_IDX) | VIRTQ_FEATURE(VIRTIO_F_IN_ORDER) |
+            VIRTQ_FEATURE(VIRTIO_F_INDIRECT_DESC)};
     struct sigaction segv = {.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_NODEFER};
     struct sigaction trap = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO};
     const char *preload = getenv("LD_PRELOAD");

@@ -109,8 +109,8 @@ Hostile(hostile_window, row_78_permissions_may_change_within_a_buffer)
                     good = (permissions[first] & permissions[second] & want) != 0;
                     offer_one(h, 0x1008, 16, write != 0 ? WRITE : 0);
                     if (good) {
-                        expect_good(h, write == 0 ? 2 : 0, write != 0 ? 2 : 0,
-                                    write == 0 ? 16 : 0, write != 0 ? 16 : 0);
+                        expect_good(h, write == 0 ? 2 : 0, write != 0 ? 2 : 0, write == 0 ? 16 : 0,
+                                    write != 0 ? 16 : 0);
                     } else {
                         expect_bad(h, VIRTQ_REASON_PERMISSION);
                     }

@@ -13,8 +13,8 @@
 static void device_process(struct stress *s, const struct virtq_device_config *config)
 {
     size_t need = s->device.calls->size(config);
-    void *memory = aligned_alloc(VIRTQ_CACHE_LINE,
-                                 (need + VIRTQ_CACHE_LINE - 1) / VIRTQ_CACHE_LINE * VIRTQ_CACHE_LINE);
+    void *memory = aligned_alloc(VIRTQ_CACHE_LINE, (need + VIRTQ_CACHE_LINE - 1) /
+                                                       VIRTQ_CACHE_LINE * VIRTQ_CACHE_LINE);
 
     if (memory == NULL || s->device.calls->init(&s->device, config, memory, need) != 0) {
         (void)stress_fail(s, "the device's queue was not built");
@@ -46,7 +46,8 @@ static void run(const struct stress_shape *shape)
     driver = stress_driver_config(shape, block.at, &spaces[0].space);
     device = stress_device_config(&driver, block.view, &spaces[1].space);
     memory = stress_memory(s.driver.calls->size(&driver));
-    cr_assert_eq(s.driver.calls->init(&s.driver, &driver, memory, s.driver.calls->size(&driver)), 0);
+    cr_assert_eq(s.driver.calls->init(&s.driver, &driver, memory, s.driver.calls->size(&driver)),
+                 0);
     child = fork();
     cr_assert_geq(child, 0);
     if (child == 0) {

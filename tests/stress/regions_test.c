@@ -119,7 +119,8 @@ static void run(bool library, bool packed)
     stress_init(&s, &shape, (struct stress_shared *)(void *)(block + STRESS_RING));
     swapper.s = &s;
     driver = stress_driver_config(&shape, block, &direct.space);
-    driver.tables = NULL; /* Segments that cross regions make more runs than a table has room for. */
+    driver.tables =
+        NULL; /* Segments that cross regions make more runs than a table has room for. */
     device = stress_device_config(&driver, block, &direct.space);
     memory[0] = stress_memory(s.driver.calls->size(&driver));
     memory[1] = stress_memory(s.device.calls->size(&device));

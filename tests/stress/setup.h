@@ -48,10 +48,14 @@ static void library_driver_disable_notify(struct driver_end *end)
     virtq_driver_disable_notify(end->queue.library);
 }
 
-static const struct driver_calls library_driver = {
-    virtq_driver_size,           library_driver_init, library_driver_add,
-    library_driver_publish,      library_driver_needs_notify, library_driver_poll,
-    library_driver_enable_notify, library_driver_disable_notify};
+static const struct driver_calls library_driver = {virtq_driver_size,
+                                                   library_driver_init,
+                                                   library_driver_add,
+                                                   library_driver_publish,
+                                                   library_driver_needs_notify,
+                                                   library_driver_poll,
+                                                   library_driver_enable_notify,
+                                                   library_driver_disable_notify};
 
 static int library_device_init(struct device_end *end, const struct virtq_device_config *config,
                                void *memory, size_t size)
@@ -91,10 +95,14 @@ static void library_device_disable_notify(struct device_end *end)
     virtq_device_disable_notify(end->queue.library);
 }
 
-static const struct device_calls library_device = {
-    virtq_device_size,     library_device_init,    library_device_pop,
-    library_device_push,   library_device_publish, library_device_needs_notify,
-    library_device_enable_notify, library_device_disable_notify};
+static const struct device_calls library_device = {virtq_device_size,
+                                                   library_device_init,
+                                                   library_device_pop,
+                                                   library_device_push,
+                                                   library_device_publish,
+                                                   library_device_needs_notify,
+                                                   library_device_enable_notify,
+                                                   library_device_disable_notify};
 
 /* ---- Queues ---- */
 

@@ -23,10 +23,10 @@
 #include "support/runner.h"
 
 enum {
-    STRESS_BUFFERS = 64,      /* At most so many at once. */
-    STRESS_SEGMENTS = 4,      /* Of one buffer. */
-    STRESS_BYTES = 512,       /* Of one buffer, both parts. */
-    STRESS_PATIENCE = 20000,  /* Milliseconds without a wake-up. */
+    STRESS_BUFFERS = 64,     /* At most so many at once. */
+    STRESS_SEGMENTS = 4,     /* Of one buffer. */
+    STRESS_BYTES = 512,      /* Of one buffer, both parts. */
+    STRESS_PATIENCE = 20000, /* Milliseconds without a wake-up. */
     STRESS_BATCH = 8,
     STRESS_UNTOUCHED = 0xa5
 };
@@ -51,8 +51,8 @@ struct stress {
     struct stress_shared *shared;
     struct driver_end driver;
     struct device_end device;
-    int kicks[2];  /**< Eventfds: to the device, to the driver. */
-    bool sleeps;   /**< Else both spin. */
+    int kicks[2]; /**< Eventfds: to the device, to the driver. */
+    bool sleeps;  /**< Else both spin. */
     double seconds;
     uint64_t seed; /**< The driver's. */
 };
@@ -111,7 +111,8 @@ static inline bool stress_wait(struct stress *s, unsigned who)
         ready = poll(&wait, 1, STRESS_PATIENCE);
     } while (ready < 0 && errno == EINTR);
     if (ready != 1) {
-        return stress_fail(s, who == 0 ? "the device was never woken" : "the driver was never woken");
+        return stress_fail(s,
+                           who == 0 ? "the device was never woken" : "the driver was never woken");
     }
     if (read(s->kicks[who], &count, sizeof(count)) != (ssize_t)sizeof(count)) {
         return stress_fail(s, "an eventfd");
@@ -150,9 +151,8 @@ static inline bool stress_add(struct stress *s, struct stress_flight *flights, u
 
     flight->number = number;
     flight->readable = 8 + (uint32_t)random_below(&s->seed, 200);
-    flight->writable = (uint32_t)random_below(&s->seed, 3) == 0
-                           ? 0
-                           : 1 + (uint32_t)random_below(&s->seed, 250);
+    flight->writable =
+        (uint32_t)random_below(&s->seed, 3) == 0 ? 0 : 1 + (uint32_t)random_below(&s->seed, 250);
     memcpy(bytes, &number, 8);
     for (uint32_t i = 8; i < flight->readable; i++) {
         bytes[i] = stress_byte(number, i, 0);
@@ -162,13 +162,12 @@ static inline bool stress_add(struct stress *s, struct stress_flight *flights, u
     cut = (uint32_t)random_below(&s->seed, flight->readable);
     if (cut != 0) {
         segments[0].len = cut;
-        segments[1] =
-            (struct virtq_segment){.base = bytes + cut, .len = flight->readable - cut};
+        segments[1] = (struct virtq_segment){.base = bytes + cut, .len = flight->readable - cut};
         buffer.readable = 2;
     }
     if (flight->writable != 0) {
-        segments[buffer.readable] = (struct virtq_segment){.base = bytes + flight->readable,
-                                                           .len = flight->writable};
+        segments[buffer.readable] =
+            (struct virtq_segment){.base = bytes + flight->readable, .len = flight->writable};
         buffer.writable = 1;
     }
     buffer.flags = number % 5 == 0 ? VIRTQ_BUFFER_DIRECT : 0;

@@ -39,6 +39,7 @@
 /** @brief Earlier stores before later ones; goes before a release store. @param how the instance */
 VIRTQ_TEMPLATE void virtq_barrier_write(unsigned how)
 {
+    VIRTQ_BARRIER_TRACE('w');
     if ((how & VIRTQ_INSTANCE_PLATFORM) != 0u) {
         VIRTQ_BARRIER_DEVICE_WRITE();
     }
@@ -47,6 +48,7 @@ VIRTQ_TEMPLATE void virtq_barrier_write(unsigned how)
 /** @brief Earlier loads before later ones; goes after an acquire load. @param how the instance */
 VIRTQ_TEMPLATE void virtq_barrier_read(unsigned how)
 {
+    VIRTQ_BARRIER_TRACE('r');
     if ((how & VIRTQ_INSTANCE_PLATFORM) != 0u) {
         VIRTQ_BARRIER_DEVICE_READ();
     }
@@ -56,6 +58,7 @@ VIRTQ_TEMPLATE void virtq_barrier_read(unsigned how)
  * how an enum virtq_instance */
 VIRTQ_TEMPLATE void virtq_barrier_full(unsigned how)
 {
+    VIRTQ_BARRIER_TRACE('f');
     if ((how & VIRTQ_INSTANCE_PLATFORM) != 0u) {
         VIRTQ_BARRIER_DEVICE_FULL();
         return;

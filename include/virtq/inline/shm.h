@@ -7,7 +7,7 @@
  * Each function does exactly one access of its own width, so that a field cannot be read twice or
  * in halves (threats: double fetch, torn access). Data loads and stores are relaxed atomics, not
  * plain ones: the peer writes at the same time. A test may define #VIRTQ_SHM_TRACE before including
- * this and sees every access before it happens.
+ * this and sees every access before it happens, and every barrier (#VIRTQ_BARRIER_TRACE).
  */
 #ifndef VIRTQ_INLINE_SHM_H
 #define VIRTQ_INLINE_SHM_H
@@ -18,9 +18,24 @@
 #include "../api.h"
 
 #ifndef VIRTQ_SHM_TRACE
-/** @brief A test's hook, called before each access: pointer, width in bytes, whether it stores. */
-#    define VIRTQ_SHM_TRACE(pointer, width, store) ((void)0)
+/** @brief A test's hook, called before each access: pointer, width in bytes, an enum virtq_access.
+ */
+#    define VIRTQ_SHM_TRACE(pointer, width, access) ((void)0)
 #endif
+
+#ifndef VIRTQ_BARRIER_TRACE
+/** @brief A test's hook, called before each barrier, also before one that is no instruction here:
+ * 'w' write, 'r' read, 'f' full. */
+#    define VIRTQ_BARRIER_TRACE(kind) ((void)0)
+#endif
+
+/** @brief What a test's hook is told of an access; bit 0 says whether it stores. */
+enum virtq_access {
+    VIRTQ_ACCESS_LOAD = 0,    /**< A relaxed load, or a copy out of a table. */
+    VIRTQ_ACCESS_STORE = 1,   /**< A relaxed store. */
+    VIRTQ_ACCESS_ACQUIRE = 2, /**< A load that later accesses stay behind. */
+    VIRTQ_ACCESS_RELEASE = 3  /**< A store that earlier accesses stay before. */
+};
 
 /** @brief Which instance of a template: a constant, so that everything that depends on it folds
  * away.
@@ -63,7 +78,7 @@ VIRTQ_TEMPLATE uint64_t virtq_shm_swap64(uint64_t value)
  * @return the word */
 VIRTQ_TEMPLATE uint16_t virtq_shm_order16(uint16_t value, unsigned how)
 {
-    return virtq_shm_swaps(how) ? (uint16_t)(value << 8 | value >> 8) : value;
+    return (uint16_t)(virtq_shm_swaps(how) ? value << 8 | value >> 8 : value);
 }
 
 /** @brief Ring order to processor order and back. @param value a word @param how an instance
@@ -83,7 +98,7 @@ VIRTQ_TEMPLATE uint64_t virtq_shm_order64(uint64_t value, unsigned how)
 /** @brief One 16-bit load. @param from ring word @param how an instance @return its value */
 VIRTQ_TEMPLATE uint16_t virtq_shm_load16(const uint16_t *from, unsigned how)
 {
-    VIRTQ_SHM_TRACE(from, 2, 0);
+    VIRTQ_SHM_TRACE(from, 2, VIRTQ_ACCESS_LOAD);
     return virtq_shm_order16(__atomic_load_n(from, __ATOMIC_RELAXED), how);
 }
 
@@ -91,28 +106,28 @@ VIRTQ_TEMPLATE uint16_t virtq_shm_load16(const uint16_t *from, unsigned how)
  * instance @return value */
 VIRTQ_TEMPLATE uint16_t virtq_shm_load16_acquire(const uint16_t *from, unsigned how)
 {
-    VIRTQ_SHM_TRACE(from, 2, 0);
+    VIRTQ_SHM_TRACE(from, 2, VIRTQ_ACCESS_ACQUIRE);
     return virtq_shm_order16(__atomic_load_n(from, __ATOMIC_ACQUIRE), how);
 }
 
 /** @brief One 32-bit load. @param from ring word @param how an instance @return its value */
 VIRTQ_TEMPLATE uint32_t virtq_shm_load32(const uint32_t *from, unsigned how)
 {
-    VIRTQ_SHM_TRACE(from, 4, 0);
+    VIRTQ_SHM_TRACE(from, 4, VIRTQ_ACCESS_LOAD);
     return virtq_shm_order32(__atomic_load_n(from, __ATOMIC_RELAXED), how);
 }
 
 /** @brief One 64-bit load. @param from ring word @param how an instance @return its value */
 VIRTQ_TEMPLATE uint64_t virtq_shm_load64(const uint64_t *from, unsigned how)
 {
-    VIRTQ_SHM_TRACE(from, 8, 0);
+    VIRTQ_SHM_TRACE(from, 8, VIRTQ_ACCESS_LOAD);
     return virtq_shm_order64(__atomic_load_n(from, __ATOMIC_RELAXED), how);
 }
 
 /** @brief One 16-bit store. @param to ring word @param value its value @param how an instance */
 VIRTQ_TEMPLATE void virtq_shm_store16(uint16_t *to, uint16_t value, unsigned how)
 {
-    VIRTQ_SHM_TRACE(to, 2, 1);
+    VIRTQ_SHM_TRACE(to, 2, VIRTQ_ACCESS_STORE);
     __atomic_store_n(to, virtq_shm_order16(value, how), __ATOMIC_RELAXED);
 }
 
@@ -120,14 +135,14 @@ VIRTQ_TEMPLATE void virtq_shm_store16(uint16_t *to, uint16_t value, unsigned how
  * value @param how an instance */
 VIRTQ_TEMPLATE void virtq_shm_store16_release(uint16_t *to, uint16_t value, unsigned how)
 {
-    VIRTQ_SHM_TRACE(to, 2, 1);
+    VIRTQ_SHM_TRACE(to, 2, VIRTQ_ACCESS_RELEASE);
     __atomic_store_n(to, virtq_shm_order16(value, how), __ATOMIC_RELEASE);
 }
 
 /** @brief One 32-bit store. @param to ring word @param value its value @param how an instance */
 VIRTQ_TEMPLATE void virtq_shm_store32(uint32_t *to, uint32_t value, unsigned how)
 {
-    VIRTQ_SHM_TRACE(to, 4, 1);
+    VIRTQ_SHM_TRACE(to, 4, VIRTQ_ACCESS_STORE);
     __atomic_store_n(to, virtq_shm_order32(value, how), __ATOMIC_RELAXED);
 }
 
@@ -135,14 +150,14 @@ VIRTQ_TEMPLATE void virtq_shm_store32(uint32_t *to, uint32_t value, unsigned how
  * value @param how an instance */
 VIRTQ_TEMPLATE void virtq_shm_store32_release(uint32_t *to, uint32_t value, unsigned how)
 {
-    VIRTQ_SHM_TRACE(to, 4, 1);
+    VIRTQ_SHM_TRACE(to, 4, VIRTQ_ACCESS_RELEASE);
     __atomic_store_n(to, virtq_shm_order32(value, how), __ATOMIC_RELEASE);
 }
 
 /** @brief One 64-bit store. @param to ring word @param value its value @param how an instance */
 VIRTQ_TEMPLATE void virtq_shm_store64(uint64_t *to, uint64_t value, unsigned how)
 {
-    VIRTQ_SHM_TRACE(to, 8, 1);
+    VIRTQ_SHM_TRACE(to, 8, VIRTQ_ACCESS_STORE);
     __atomic_store_n(to, virtq_shm_order64(value, how), __ATOMIC_RELAXED);
 }
 

@@ -123,7 +123,7 @@ VIRTQ_OUTLINE int virtq_walk_copy16(struct virtq_device_core *core, unsigned how
         if (part > window->size - offset) {
             part = (uint32_t)(window->size - offset);
         }
-        VIRTQ_SHM_TRACE(virtq_core_at(window->base, offset), part, 0);
+        VIRTQ_SHM_TRACE(virtq_core_at(window->base, offset), part, VIRTQ_ACCESS_LOAD);
         __builtin_memcpy(to, virtq_core_at(window->base, offset), part);
         to += part;
         addr += part;
