@@ -35,6 +35,10 @@
 #define VIRTQ_COLD static __attribute__((noinline, cold, unused))
 /** @brief Called rather than copied into each caller, though not rare. */
 #define VIRTQ_OUTLINE static __attribute__((noinline, unused))
+/** @brief Makes the compiler forget where a value came from, so that it does not keep the source in
+ * a register as well. */
+#define VIRTQ_OPAQUE(value) __asm__("" : "+r"(value))
+
 /** @brief The condition nearly always holds. */
 #define VIRTQ_LIKELY(condition) __builtin_expect(!!(condition), 1)
 /** @brief The condition nearly never holds. */

@@ -3,6 +3,11 @@
  * @file
  * @ingroup virtq_layout
  * @brief Sizes, alignments and offsets of a queue's areas.
+ *
+ * Memory is taken to be coherent between both ends. Where it is not, map the ring uncached, or
+ * clean and invalidate around the calls: virtq_layout_init() gives each area cache lines of its
+ * own, no line but those of a packed descriptor ring is written by both ends, and private memory is
+ * on whole lines of its own. B17.
  */
 #ifndef VIRTQ_LAYOUT_H
 #define VIRTQ_LAYOUT_H

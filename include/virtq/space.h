@@ -67,7 +67,7 @@ struct virtq_mapping {
 struct virtq_miss {
     virtq_addr_t addr;    /**< First device address without a window. */
     uint64_t len;         /**< Bytes wanted from there on. */
-    uint32_t permissions; /**< What the access needs: one enum virtq_permission. */
+    uint32_t permissions; /**< What the access needs: a set of enum virtq_permission. */
     uint32_t reserved_;
 };
 
@@ -117,7 +117,8 @@ struct virtq_space_ops {
     /** @brief Driver end: the address of virtq_space_ops::share is no longer used by the device. */
     void (*unshare)(struct virtq_space *space, virtq_addr_t addr, uint64_t len);
 
-    /** @brief Device end: the largest window that holds `addr` and grants `permission`.
+    /** @brief Device end: the largest window that holds `addr` and grants `permission`: a set, for
+     * a packed descriptor ring is read and written.
      * @return 0; VIRTQ_EMISS (not known yet, may be resolved); VIRTQ_EFAULT (never); VIRTQ_EPERM
      * (known, not allowed) */
     int (*window)(struct virtq_space *space, virtq_addr_t addr, uint32_t permission,

@@ -26,18 +26,27 @@ struct virtq_device_window {
     unsigned char *base; /**< This program's address of `first`. */
 };
 
-/** @brief What the device knows of a buffer in flight; indexed by head (split) or id (packed). As
- * large as a descriptor, so that one offset finds both. */
+/** @brief What the device knows of a buffer in flight; indexed by head (split) or id (packed). */
 struct virtq_device_entry {
-    uint64_t limit; /**< Bytes the device may write, plus 1: a pushed length is below it. 0: not in
-                       flight. */
-    uint32_t slots; /**< Packed: ring descriptors. */
     uint32_t
-        sequence; /**< Where the ring stood when it was popped: tells the latest from others. */
+        limit; /**< 0, like all of it: not in flight. Else one more than the bytes the device may
+                  write: a pushed length is below it. #VIRTQ_LIMIT_NONE if that is no number. */
+    uint32_t ticket; /**< Low half: its ring descriptors (split: 1). High half: its number in the
+                        order of pop (split: the available index). */
 };
+
+/** @brief Any length may be pushed: the buffer is as large as a length can say. */
+#define VIRTQ_LIMIT_NONE UINT32_MAX
+
+/** @brief From one ticket of one descriptor to the next. */
+#define VIRTQ_TICKET_NEXT 0x10000u
 
 /** @brief IN_ORDER: set in a held length, so that a length of 0 can be told from none. */
 #define VIRTQ_HELD ((uint64_t)1 << 32)
+
+/** @brief IN_ORDER: set beside a bad buffer's length: it never counts as fully written, for nobody
+ * knows what fully would be. */
+#define VIRTQ_PARTIAL ((uint64_t)1 << 33)
 
 /** @brief The windows a queue keeps. */
 enum virtq_device_window_index {
@@ -62,7 +71,8 @@ struct virtq_device_core {
     uint32_t first_test;  /**< 1: the next test with anything to tell says yes. S14. */
     uint32_t ahead; /**< Entries (split) or descriptors (packed) beyond the next pop that the caller
                        was told of: enable_notify does not count them as new. */
-    uint32_t table_max;   /**< Entries of the largest table. */
+    uint32_t ticket;      /**< Of the next buffer to pop, if it takes one descriptor. */
+    uint32_t table_max;   /**< Entries of the largest table; 0: none may come. */
     uint32_t order_first; /**< IN_ORDER: where in `order` the oldest buffer stands ... */
     uint32_t order_next;  /**< ... and where the next one will. */
     uint16_t *order;      /**< IN_ORDER: ids in the order of pop, a circle of `size`. */
@@ -133,7 +143,8 @@ VIRTQ_INLINE int virtq_device_core_question(struct virtq_device_core *core, virt
     if (error != VIRTQ_OK) {
         return error;
     }
-    if (addr < window->first || addr > window->last || (window->permissions & permission) == 0u) {
+    if (addr < window->first || addr > window->last ||
+        (window->permissions & permission) != permission) {
         return VIRTQ_EFAULT;
     }
     return VIRTQ_OK;
@@ -251,27 +262,47 @@ VIRTQ_TEMPLATE int virtq_device_core_tested(struct virtq_device_core *core, bool
     return wanted ? 1 : 0;
 }
 
-/** @brief Whether a caller may push this: in flight, and no longer than what the driver allowed.
- * @param entries the queue's @param size how many @param used what the caller says
- * @return its entry, or NULL */
-VIRTQ_TEMPLATE struct virtq_device_entry *virtq_device_core_pushable(
-    struct virtq_device_entry *entries, uint32_t size, const struct virtq_used_buffer *used)
+/** @brief Whether a buffer is as large as a length can say, and so is what was pushed. @param entry
+ * its entry @param len bytes pushed @return whether */
+VIRTQ_COLD bool virtq_device_core_huge(const struct virtq_device_entry *entry, uint32_t len)
 {
-    struct virtq_device_entry *entry = &entries[used->id];
-
-    if (VIRTQ_UNLIKELY(used->id >= size)) {
-        return NULL;
-    }
-    return VIRTQ_UNLIKELY(used->len >= entry->limit) ? NULL : entry;
+    return len == UINT32_MAX && entry->limit == VIRTQ_LIMIT_NONE;
 }
 
-/** @brief Puts a popped buffer into its entry. @param entry its entry @param chain the buffer
- * @param sequence where the ring stood */
-VIRTQ_TEMPLATE void virtq_device_core_enter(struct virtq_device_entry *entry,
-                                            const struct virtq_chain *chain, uint32_t sequence)
+/** @brief Whether a caller may push this: in flight, and no longer than what the driver allowed.
+ * @param entries the queue's @param size how many @param used what the caller says @return whether
+ */
+VIRTQ_TEMPLATE bool virtq_device_core_pushable(const struct virtq_device_entry *entries,
+                                               uint32_t size, struct virtq_used_buffer used)
 {
-    entry->limit = chain->writable_bytes + 1u;
-    entry->sequence = sequence;
+    if (VIRTQ_UNLIKELY(used.id >= size)) {
+        return false;
+    }
+    return VIRTQ_LIKELY(used.len < entries[used.id].limit) ||
+           virtq_device_core_huge(&entries[used.id], used.len);
+}
+
+/** @brief Whether a buffer is in flight. @param entry its entry; all of it is 0 if not, and one
+ * comparison is enough for all of it @return whether */
+VIRTQ_TEMPLATE bool virtq_device_core_flies(const struct virtq_device_entry *entry)
+{
+    uint64_t all;
+
+    __builtin_memcpy(&all, entry, sizeof(all));
+    return all != 0u;
+}
+
+/** @brief A buffer is no longer in flight. @param entry its entry */
+VIRTQ_TEMPLATE void virtq_device_core_land(struct virtq_device_entry *entry)
+{
+    entry->limit = 0;
+    entry->ticket = 0;
+}
+
+/** @brief The limit that goes with so many writable bytes. @param bytes them @return the limit */
+VIRTQ_TEMPLATE uint32_t virtq_device_core_limit(uint64_t bytes)
+{
+    return bytes < VIRTQ_LIMIT_NONE ? (uint32_t)bytes + 1u : VIRTQ_LIMIT_NONE;
 }
 
 /** @brief IN_ORDER: notes the order of what was popped. @param core the queue @param chains them
@@ -282,7 +313,8 @@ VIRTQ_OUTLINE void virtq_device_core_queue(struct virtq_device_core *core,
     for (uint32_t i = 0; i < count; i++) {
         core->order[core->order_next] = chains[i].id;
         core->order_next = core->order_next + 1u == core->size ? 0u : core->order_next + 1u;
-        core->lengths[chains[i].id] = 0;
+        core->lengths[chains[i].id] =
+            chains[i].reason != (uint32_t)VIRTQ_REASON_NONE ? VIRTQ_PARTIAL : 0u;
     }
 }
 
@@ -318,20 +350,48 @@ VIRTQ_OUTLINE uint32_t virtq_device_core_batch(struct virtq_device_core *core,
         uint16_t id = core->order[core->order_first];
         struct virtq_device_entry *entry = &core->entries[id];
 
-        if (core->lengths[id] == 0u) {
+        if ((core->lengths[id] & VIRTQ_HELD) == 0u) {
             break;
         }
         used->id = id;
         used->len = (uint32_t)core->lengths[id];
-        full = used->len + (uint64_t)1 == entry->limit;
-        *slots += entry->slots;
+        full = (core->lengths[id] & VIRTQ_PARTIAL) == 0u && entry->limit != VIRTQ_LIMIT_NONE &&
+               used->len + 1u == entry->limit;
+        *slots += (uint16_t)entry->ticket;
         core->lengths[id] = 0;
-        entry->limit = 0;
+        virtq_device_core_land(entry);
         core->order_first = core->order_first + 1u == core->size ? 0u : core->order_first + 1u;
         core->held--;
         buffers++;
     }
     return buffers;
+}
+
+/** @brief Whether these are the latest buffers popped, in order. @param core the queue @param
+ * chains them @param count how many @return their ring descriptors, or 0: they are not */
+VIRTQ_INLINE uint32_t virtq_device_core_latest(const struct virtq_device_core *core,
+                                               const struct virtq_chain *chains, unsigned count)
+{
+    uint32_t ticket = core->ticket - count * VIRTQ_TICKET_NEXT;
+    uint32_t slots = 0;
+
+    if (count > core->in_flight) {
+        return 0;
+    }
+    for (unsigned i = 0; i < count; i++, ticket += VIRTQ_TICKET_NEXT) {
+        const struct virtq_device_entry *entry = &core->entries[chains[i].id];
+
+        if (chains[i].id >= core->size || entry->limit == 0u ||
+            entry->ticket >> 16 != ticket >> 16) {
+            return 0;
+        }
+        /* IN_ORDER: pushed, though the driver has not been told. */
+        if (core->lengths != NULL && (core->lengths[chains[i].id] & VIRTQ_HELD) != 0u) {
+            return 0;
+        }
+        slots += (uint16_t)entry->ticket;
+    }
+    return slots;
 }
 
 /** @brief Forgets the latest popped buffers. @param core the queue @param chains them @param count
@@ -341,8 +401,9 @@ VIRTQ_INLINE void virtq_device_core_unpopped(struct virtq_device_core *core,
                                              uint32_t ring)
 {
     for (unsigned i = 0; i < count; i++) {
-        core->entries[chains[i].id].limit = 0;
+        virtq_device_core_land(&core->entries[chains[i].id]);
     }
+    core->ticket -= count * VIRTQ_TICKET_NEXT;
     if ((core->flags & VIRTQ_CORE_IN_ORDER) != 0u) {
         core->order_next = core->order_next >= count ? core->order_next - count
                                                      : core->order_next + core->size - count;
@@ -377,11 +438,11 @@ VIRTQ_OUTLINE int virtq_device_core_hold(struct virtq_device_core *core,
     for (; done < count; done++) {
         const struct virtq_used_buffer buffer = used[done];
 
-        if (virtq_device_core_pushable(core->entries, core->size, &buffer) == NULL ||
-            core->lengths[buffer.id] != 0u) {
+        if (!virtq_device_core_pushable(core->entries, core->size, buffer) ||
+            (core->lengths[buffer.id] & VIRTQ_HELD) != 0u) {
             break;
         }
-        core->lengths[buffer.id] = VIRTQ_HELD | buffer.len;
+        core->lengths[buffer.id] |= VIRTQ_HELD | buffer.len;
     }
     core->held += done;
     return virtq_device_core_pushed(core, done, count);

@@ -97,7 +97,7 @@ VIRTQ_INLINE void virtq_device_setup_core(struct virtq_device_core *core,
                        ? (uint32_t)VIRTQ_CORE_TRANSLATED
                        : 0u;
     core->size = config->size;
-    core->table_max = config->table_max;
+    core->table_max = (core->flags & (uint32_t)VIRTQ_CORE_TABLES) != 0u ? config->table_max : 0u;
     core->features = config->features;
     core->areas = config->areas;
     core->addresses = config->addresses;
@@ -163,6 +163,7 @@ VIRTQ_INLINE void virtq_device_setup_start(struct virtq_device_core *core, unsig
     core->unpublished = 0;
     core->untested = 0;
     core->first_test = 1;
+    core->ticket = 1;
     core->ahead = 0;
     core->order_first = 0;
     core->order_next = 0;
@@ -177,6 +178,7 @@ VIRTQ_INLINE void virtq_split_device_start(struct virtq_split_device *q, unsigne
 {
     virtq_device_setup_start(&q->core, how);
     virtq_split_device_attach(q);
+    q->core.ticket |= (uint32_t)available << 16;
     q->popped = available;
     q->seen = available;
     q->pushed = used;

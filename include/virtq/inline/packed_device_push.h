@@ -10,27 +10,45 @@
 #include "packed_device_queue.h"
 
 /** @brief Writes one used descriptor, all but its flags. @param desc where @param how the instance
- * @param used id and bytes written @return VIRTQ_DESC_F_WRITE if `len` is to count, else 0. P7 */
+ * @param used id and bytes written @param bits its position's @return its flags. P7: WRITE says
+ * that `len` counts */
 VIRTQ_TEMPLATE uint32_t virtq_packed_device_write(struct pvirtq_desc *desc, unsigned how,
-                                                  const struct virtq_used_buffer *used)
+                                                  struct virtq_used_buffer used, uint32_t bits)
 {
-    virtq_shm_store32(&desc->len, used->len, how);
-    virtq_shm_store16(&desc->id, (uint16_t)used->id, how);
-    return used->len != 0u ? (uint32_t)VIRTQ_DESC_F_WRITE : 0u;
+    uint32_t flags = bits + VIRTQ_DESC_F_WRITE;
+
+    virtq_shm_store32(&desc->len, used.len, how);
+    virtq_shm_store16(&desc->id, (uint16_t)used.id, how);
+    if (used.len == 0u) {
+        flags = bits;
+    }
+    return flags;
 }
 
-/** @brief Writes its flags; those of the first unpublished one are held back, so that the driver
- * never sees a part of what is published at once. P5, P11. @param q the queue @param how the
- * instance @param desc where @param held the first unpublished one @param flags its flags */
-VIRTQ_TEMPLATE void virtq_packed_device_flag(struct virtq_packed_device *q, unsigned how,
-                                             struct pvirtq_desc *desc,
-                                             const struct pvirtq_desc *held, uint32_t flags)
+/** @brief Pushes one buffer. @param entries the queue's @param size how many @param how the
+ * instance
+ * @param place where; moved on @param used it @param flags where its flags go: those of the first
+ * unpublished one are held back, so that the driver never sees a part of what is published at once
+ * (P5, P11) @return whether it was in flight */
+VIRTQ_TEMPLATE bool virtq_packed_device_push_one(struct virtq_device_entry *entries, uint32_t size,
+                                                 unsigned how, struct virtq_packed_place *place,
+                                                 struct virtq_used_buffer used, uint16_t *flags)
 {
-    if (VIRTQ_UNLIKELY(desc == held)) {
-        q->published_flags = (uint16_t)flags;
-    } else {
-        virtq_shm_store16(&desc->flags, (uint16_t)flags, how);
+    struct virtq_device_entry *const entry = &entries[used.id];
+    uint32_t bits;
+
+    if (VIRTQ_UNLIKELY(!virtq_device_core_pushable(entries, size, used))) {
+        return false;
     }
+    bits = virtq_packed_device_write(place->at, how, used, place->bits);
+    if (flags != NULL) {
+        *flags = (uint16_t)bits;
+    } else {
+        virtq_shm_store16(&place->at->flags, (uint16_t)bits, how);
+    }
+    virtq_packed_place_step(place, (uint16_t)entry->ticket, size);
+    virtq_device_core_land(entry);
+    return true;
 }
 
 /** @brief See virtq_device_push(). @param q the queue @param how the instance @param used them
@@ -39,11 +57,10 @@ VIRTQ_TEMPLATE int virtq_packed_device_push(struct virtq_packed_device *q, unsig
                                             const struct virtq_used_buffer *used, unsigned count)
 {
     const struct virtq_used_buffer *const first = used;
-    const struct pvirtq_desc *held;
-    struct virtq_place place = virtq_place_of(q->pushed, virtq_position_used(q->pushed));
+    const struct virtq_used_buffer *const last = used + count;
     struct virtq_device_entry *const entries = q->core.entries;
     const uint32_t size = q->core.size;
-    struct pvirtq_desc *ring;
+    struct virtq_packed_place place;
     uint16_t before;
     unsigned done;
     int error = virtq_packed_device_begin(q, how);
@@ -54,25 +71,21 @@ VIRTQ_TEMPLATE int virtq_packed_device_push(struct virtq_packed_device *q, unsig
     if (VIRTQ_UNLIKELY((q->core.flags & VIRTQ_CORE_IN_ORDER) != 0u)) {
         return virtq_device_core_hold(&q->core, used, count);
     }
-    ring = q->desc;
-    held = &ring[virtq_position_offset(q->published)];
-    for (const struct virtq_used_buffer *last = used + count; used != last; used++) {
-        const struct virtq_used_buffer buffer = *used;
-        struct virtq_device_entry *entry = virtq_device_core_pushable(entries, size, &buffer);
-        struct pvirtq_desc *desc = &ring[place.offset];
-        uint32_t flags;
-
-        if (VIRTQ_UNLIKELY(entry == NULL)) {
-            break;
+    before = q->pushed;
+    place = virtq_packed_place_of(q, before, virtq_position_used(before));
+    if (q->core.unpublished == 0u && used != last) {
+        used += virtq_packed_device_push_one(entries, size, how, &place, *used, &q->published_flags)
+                    ? 1
+                    : 0;
+    }
+    if (VIRTQ_LIKELY(q->core.unpublished != 0u || used != first)) {
+        while (used != last &&
+               virtq_packed_device_push_one(entries, size, how, &place, *used, NULL)) {
+            used++;
         }
-        flags = place.bits | virtq_packed_device_write(desc, how, &buffer);
-        virtq_packed_device_flag(q, how, desc, held, flags);
-        virtq_place_step(&place, entry->slots, size);
-        entry->limit = 0;
     }
     done = (unsigned)(used - first);
-    before = q->pushed;
-    q->pushed = virtq_place_position(place);
+    q->pushed = virtq_packed_place_position(&place);
     q->unpublished_slots += virtq_position_between(before, q->pushed, q->core.size);
     q->core.unpublished += done;
     return virtq_device_core_pushed(&q->core, done, count);
@@ -89,10 +102,14 @@ VIRTQ_TEMPLATE void virtq_packed_device_flush(struct virtq_packed_device *q, uns
 
     while (buffers != 0u) {
         struct pvirtq_desc *desc = &q->desc[virtq_position_offset(q->pushed)];
-        const uint32_t flags = virtq_packed_device_write(desc, how, &used);
+        const uint32_t flags =
+            virtq_packed_device_write(desc, how, used, virtq_position_used(q->pushed));
 
-        virtq_packed_device_flag(q, how, desc, &q->desc[virtq_position_offset(q->published)],
-                                 flags | virtq_position_used(q->pushed));
+        if (q->core.unpublished == 0u) {
+            q->published_flags = (uint16_t)flags;
+        } else {
+            virtq_shm_store16(&desc->flags, (uint16_t)flags, how);
+        }
         q->pushed = virtq_position_advance(q->pushed, slots, q->core.size);
         q->unpublished_slots += slots;
         q->core.unpublished += buffers;

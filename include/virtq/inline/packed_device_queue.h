@@ -65,6 +65,45 @@ VIRTQ_TEMPLATE int virtq_packed_device_begin(struct virtq_packed_device *q, unsi
     return VIRTQ_UNLIKELY(state > 0) ? virtq_packed_device_refresh(q) : state;
 }
 
+/** @brief A position as the loops keep it: no sum has to be made of it. */
+struct virtq_packed_place {
+    struct pvirtq_desc *ring; /**< The descriptor ring. */
+    struct pvirtq_desc *at;   /**< The descriptor. */
+    struct pvirtq_desc *end;  /**< Behind the ring. */
+    uint32_t bits;            /**< AVAIL and USED, as for struct virtq_place. */
+};
+
+/** @brief A position as a place. @param q the queue @param position a position @param bits its flag
+ * bits @return the place */
+VIRTQ_TEMPLATE struct virtq_packed_place virtq_packed_place_of(const struct virtq_packed_device *q,
+                                                               uint16_t position, uint16_t bits)
+{
+    struct virtq_packed_place place = {q->desc, q->desc + virtq_position_offset(position),
+                                       q->desc + q->core.size, bits};
+
+    return place;
+}
+
+/** @brief A place as a position. @param place a place @return its position */
+VIRTQ_TEMPLATE uint16_t virtq_packed_place_position(const struct virtq_packed_place *place)
+{
+    const struct virtq_place there = {(uint32_t)(place->at - place->ring), place->bits};
+
+    return virtq_place_position(there);
+}
+
+/** @brief Moves a place on; P3: both bits flip where it passes the end. @param place the place
+ * @param count descriptors, 0 to `size` @param size queue size */
+VIRTQ_TEMPLATE void virtq_packed_place_step(struct virtq_packed_place *place, uint32_t count,
+                                            uint32_t size)
+{
+    place->at += count;
+    if (VIRTQ_UNLIKELY(place->at >= place->end)) {
+        place->at -= size;
+        place->bits ^= PVIRTQ_DESC_F_AVAIL | PVIRTQ_DESC_F_USED;
+    }
+}
+
 /** @brief Whether flags say "available" at a position: AVAIL is its wrap counter and USED the
  * inverse. P2.
  * @param flags as read @param position where @return whether */

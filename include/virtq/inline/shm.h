@@ -78,7 +78,10 @@ VIRTQ_TEMPLATE uint64_t virtq_shm_swap64(uint64_t value)
  * @return the word */
 VIRTQ_TEMPLATE uint16_t virtq_shm_order16(uint16_t value, unsigned how)
 {
-    return (uint16_t)(virtq_shm_swaps(how) ? value << 8 | value >> 8 : value);
+    if (virtq_shm_swaps(how)) {
+        value = (uint16_t)(value << 8 | value >> 8);
+    }
+    return value;
 }
 
 /** @brief Ring order to processor order and back. @param value a word @param how an instance

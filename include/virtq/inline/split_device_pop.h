@@ -7,168 +7,7 @@
 #ifndef VIRTQ_INLINE_SPLIT_DEVICE_POP_H
 #define VIRTQ_INLINE_SPLIT_DEVICE_POP_H
 
-#include "split_device_queue.h"
-#include "table.h"
-#include "walk.h"
-
-/** @brief Reads a descriptor, each field once; all but `next`, which is read when it is needed.
- * @param from where @param how the instance @return a private copy in processor order */
-VIRTQ_TEMPLATE struct virtq_desc virtq_split_device_read(const struct virtq_desc *from,
-                                                         unsigned how)
-{
-    struct virtq_desc desc;
-
-    desc.addr = virtq_shm_load64(&from->addr, how);
-    desc.len = virtq_shm_load32(&from->len, how);
-    desc.flags = virtq_shm_load16(&from->flags, how);
-    desc.next = 0;
-    return desc;
-}
-
-/** @brief Walks an opened table: a chain within it, from entry 0. S5.
- * @param core the queue @param how the instance @param walk the walk @param table it @param near
- * whether it lies in one window: a constant @return as for the walker */
-VIRTQ_TEMPLATE int virtq_split_device_entries(struct virtq_device_core *core, unsigned how,
-                                              struct virtq_walk *walk,
-                                              const struct virtq_table *table, const bool near)
-{
-    const uint32_t entries = table->entries;
-    uint32_t index = 0;
-
-    for (uint32_t steps = entries; steps != 0u; steps--) {
-        struct virtq_desc entry;
-        int result = virtq_walk_entry(core, how, table, index, near, &entry);
-
-        if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
-            return result;
-        }
-        if (VIRTQ_UNLIKELY((entry.flags & VIRTQ_DESC_F_INDIRECT) != 0u)) {
-            return (int)VIRTQ_REASON_TABLE_NESTED;
-        }
-        result = virtq_walk_element(core, how, walk, entry.addr, entry.len,
-                                    (entry.flags & VIRTQ_DESC_F_WRITE) != 0u);
-        if (VIRTQ_UNLIKELY(result != VIRTQ_OK) || (entry.flags & VIRTQ_DESC_F_NEXT) == 0u) {
-            return result;
-        }
-        index = entry.next;
-        if (VIRTQ_UNLIKELY(index >= entries)) {
-            return (int)VIRTQ_REASON_TABLE_RANGE;
-        }
-    }
-    return (int)VIRTQ_REASON_TABLE_LOOP;
-}
-
-/** @brief Walks a table. @param q the queue @param how the instance @param walk the walk @param
- * addr the table's device address @param len its bytes @return as for the walker */
-VIRTQ_TEMPLATE int virtq_split_device_table(struct virtq_split_device *q, unsigned how,
-                                            struct virtq_walk *walk, virtq_addr_t addr,
-                                            uint32_t len)
-{
-    struct virtq_table table;
-    int result = virtq_walk_open(&q->core, how, &table, addr, len);
-
-    if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
-        return result;
-    }
-    return VIRTQ_LIKELY(table.base != NULL)
-               ? virtq_split_device_entries(&q->core, how, walk, &table, true)
-               : virtq_split_device_entries(&q->core, how, walk, &table, false);
-}
-
-/** @brief Walks a chain of ring descriptors, which may end in one table. S4, S5, H1, H4. @param q
- * the queue @param how the instance @param walk the walk @param desc the head, as read @param head
- * its index @return as for the walker, or VIRTQ_EBROKEN */
-VIRTQ_TEMPLATE int virtq_split_device_walk(struct virtq_split_device *q, unsigned how,
-                                           struct virtq_walk *walk, struct virtq_desc desc,
-                                           uint16_t head)
-{
-    uint32_t index = head;
-
-    for (uint32_t steps = 1;; steps++) {
-        const bool next = (desc.flags & VIRTQ_DESC_F_NEXT) != 0u;
-        int result;
-
-        if ((desc.flags & VIRTQ_DESC_F_INDIRECT) != 0u) {
-            /* The device MUST ignore WRITE here: virtio 1.4, Indirect Descriptors. */
-            return next ? (int)VIRTQ_REASON_TABLE_NEXT
-                        : virtq_split_device_table(q, how, walk, desc.addr, desc.len);
-        }
-        result = virtq_walk_element(&q->core, how, walk, desc.addr, desc.len,
-                                    (desc.flags & VIRTQ_DESC_F_WRITE) != 0u);
-        if (VIRTQ_UNLIKELY(result != VIRTQ_OK) || !next) {
-            return result;
-        }
-        index = virtq_shm_load16(&q->desc[index].next, how);
-        if (VIRTQ_UNLIKELY(index > q->mask)) {
-            return virtq_device_core_break(&q->core, VIRTQ_REASON_QUEUE_NEXT, q->popped, index);
-        }
-        if (VIRTQ_UNLIKELY(steps == q->core.size)) {
-            return virtq_device_core_break(&q->core, VIRTQ_REASON_QUEUE_LOOP, q->popped, head);
-        }
-        desc = virtq_split_device_read(&q->desc[index], how);
-    }
-}
-
-/** @brief A buffer of more than one descriptor. @param q the queue @param how the instance
- * @param walk begun @param desc the head, as read @param head its index @return as for the walker,
- * or VIRTQ_EBROKEN */
-VIRTQ_TEMPLATE int virtq_split_device_chain(struct virtq_split_device *q, unsigned how,
-                                            struct virtq_walk *walk, struct virtq_desc desc,
-                                            uint16_t head)
-{
-    struct virtq_walk local = *walk;
-    int result = virtq_split_device_walk(q, how, &local, desc, head);
-
-    if (VIRTQ_LIKELY(result == VIRTQ_OK)) {
-        result = virtq_walk_end(&local);
-        walk->piece = local.piece;
-    }
-    return result;
-}
-
-/** @brief Each instance of it, out of line: a buffer of one descriptor does not pay for its
- * registers. @param name of the instance @param how the instance */
-#define VIRTQ_SPLIT_DEVICE_CHAIN(name, how)                                                    \
-    VIRTQ_OUTLINE int virtq_split_device_##name##_chain(struct virtq_split_device *q,          \
-                                                        struct virtq_walk *walk,               \
-                                                        struct virtq_desc desc, uint16_t head) \
-    {                                                                                          \
-        return virtq_split_device_chain(q, how, walk, desc, head);                             \
-    }
-VIRTQ_SPLIT_DEVICE_CHAIN(called, VIRTQ_INSTANCE_CALLED)
-VIRTQ_SPLIT_DEVICE_CHAIN(direct, VIRTQ_INSTANCE_DIRECT)
-VIRTQ_SPLIT_DEVICE_CHAIN(bar, VIRTQ_INSTANCE_BAR)
-VIRTQ_SPLIT_DEVICE_CHAIN(premapped, VIRTQ_INSTANCE_PREMAPPED)
-VIRTQ_SPLIT_DEVICE_CHAIN(legacy, VIRTQ_INSTANCE_BIG_ENDIAN)
-VIRTQ_SPLIT_DEVICE_CHAIN(legacy_premapped,
-                         (unsigned)VIRTQ_INSTANCE_PREMAPPED | (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN)
-#undef VIRTQ_SPLIT_DEVICE_CHAIN
-
-/** @brief Chooses among them; `how` is a constant, so nothing is left of the choice. @param q the
- * queue @param how the instance @param walk begun @param desc the head, as read @param head its
- * index
- * @return as for the walker, or VIRTQ_EBROKEN */
-VIRTQ_TEMPLATE int virtq_split_device_more(struct virtq_split_device *q, unsigned how,
-                                           struct virtq_walk *walk, struct virtq_desc desc,
-                                           uint16_t head)
-{
-    const unsigned kind = how & VIRTQ_INSTANCE_KIND;
-
-    if ((how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u) {
-        return kind == VIRTQ_INSTANCE_PREMAPPED
-                   ? virtq_split_device_legacy_premapped_chain(q, walk, desc, head)
-                   : virtq_split_device_legacy_chain(q, walk, desc, head);
-    }
-    if (kind == VIRTQ_INSTANCE_DIRECT) {
-        return virtq_split_device_direct_chain(q, walk, desc, head);
-    }
-    if (kind == VIRTQ_INSTANCE_BAR) {
-        return virtq_split_device_bar_chain(q, walk, desc, head);
-    }
-    return kind == VIRTQ_INSTANCE_PREMAPPED
-               ? virtq_split_device_premapped_chain(q, walk, desc, head)
-               : virtq_split_device_called_chain(q, walk, desc, head);
-}
+#include "split_device_walk.h"
 
 /** @brief What a pop looks at for every buffer: a local copy, so that no store makes it be loaded
  * again. */
@@ -176,40 +15,110 @@ struct virtq_split_device_view {
     const uint16_t *ring;               /**< Shared: slots of the available ring. */
     const struct virtq_desc *desc;      /**< Shared: descriptor table. */
     struct virtq_device_entry *entries; /**< Private. */
-    uint32_t popped;                    /**< Available index, not reduced to 16 bits. */
-    struct virtq_piece *piece;          /**< The caller's first free piece. */
-    struct virtq_piece *end;            /**< End of the caller's array. */
-    size_t left;                        /**< Buffers pop may still take. */
+    uint32_t mask;                      /**< Queue size - 1. */
+    uint32_t ticket;           /**< Of the next buffer; its high half is the available index. */
+    uint32_t last;             /**< Ticket to stop at. */
+    struct virtq_piece *piece; /**< The caller's first free piece. */
+    struct virtq_piece *end;   /**< End of the caller's array. */
 };
 
-/** @brief A buffer that takes a walk. @param q the queue @param how the instance @param view what
- * pop looks at; its piece moves on @param chain result @param desc its head, as read @param pieces
- * the caller's array @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back with all
- * pieces free) */
+/** @brief Buffers taken so far. @param q the queue @param view what pop looks at @return how many
+ */
+VIRTQ_TEMPLATE uint32_t virtq_split_device_done(const struct virtq_split_device *q,
+                                                const struct virtq_split_device_view *view)
+{
+    return (view->ticket - q->core.ticket) >> 16;
+}
+
+/** @brief Says where pop is to stop. @param view what pop looks at @param next ticket of the next
+ * buffer @param count buffers wanted yet, and there */
+VIRTQ_TEMPLATE void virtq_split_device_aim(struct virtq_split_device_view *view, uint32_t next,
+                                           uint32_t count)
+{
+    const size_t pieces = (size_t)(view->end - view->piece);
+
+    view->last = next + (pieces < count ? (uint32_t)pieces : count) * VIRTQ_TICKET_NEXT;
+}
+
+/** @brief A buffer that is more than one plain descriptor. @param q the queue @param how the
+ * instance @param view what pop looks at @param chain result @param desc its head, as read
+ * @return the next free piece, and as for the walker */
+VIRTQ_TEMPLATE struct virtq_walked virtq_split_device_follow(struct virtq_split_device *q,
+                                                             unsigned how,
+                                                             struct virtq_split_device_view *view,
+                                                             struct virtq_chain *chain,
+                                                             struct virtq_desc desc)
+{
+    struct virtq_walked walked;
+    struct virtq_walk walk;
+
+    if (VIRTQ_LIKELY((desc.flags & (VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_NEXT)) ==
+                     VIRTQ_DESC_F_INDIRECT)) {
+        return VIRTQ_SPLIT_DEVICE_CHOOSE(how, whole, &q->core, chain, view->piece, view->end,
+                                         desc.addr, desc.len);
+    }
+    /* The walk names it in a fault. */
+    q->popped = (uint16_t)(view->ticket >> 16);
+    virtq_walk_begin(&walk, chain, view->piece, view->end);
+    walked.result = VIRTQ_SPLIT_DEVICE_CHOOSE(how, chain, q, &walk, desc, chain->id);
+    walked.piece = walk.piece;
+    return walked;
+}
+
+/** @brief Takes a buffer that is more than one plain descriptor. @param q the queue @param how the
+ * instance @param view what pop looks at @param chain result @param desc its head, as read @param
+ * pieces the caller's array @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back with
+ * all pieces free) */
 VIRTQ_TEMPLATE int virtq_split_device_take_chain(struct virtq_split_device *q, unsigned how,
                                                  struct virtq_split_device_view *view,
                                                  struct virtq_chain *chain, struct virtq_desc desc,
                                                  const struct virtq_piece *pieces)
 {
-    struct virtq_walk walk;
-    int result;
+    const struct virtq_walked walked = virtq_split_device_follow(q, how, view, chain, desc);
+    struct virtq_device_entry *entry;
+    uint32_t next;
 
-    /* The walk names it in a fault. */
-    q->popped = (uint16_t)view->popped;
-    virtq_walk_begin(&walk, chain, view->piece, view->end);
-    result = virtq_split_device_more(q, how, &walk, desc, chain->id);
-    if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
-        result = virtq_walk_refuse(&q->core, chain, result, view->piece == pieces);
-        walk.piece = view->piece;
+    if (VIRTQ_UNLIKELY(walked.result != VIRTQ_OK)) {
+        int result = virtq_walk_refuse(&q->core, chain, (int)walked.result, view->piece == pieces);
+
+        if (result != VIRTQ_OK) {
+            return result;
+        }
+    } else {
+        view->piece = walked.piece;
     }
-    view->piece = walk.piece;
-    view->left = virtq_walk_left(view->left, (size_t)(view->end - view->piece) + 1u, SIZE_MAX);
-    return result;
+    entry = &view->entries[chain->id];
+    entry->limit = virtq_device_core_limit(chain->writable_bytes);
+    entry->ticket = view->ticket;
+    next = view->ticket + VIRTQ_TICKET_NEXT;
+    virtq_split_device_aim(view, next, (view->last - next) >> 16);
+    return VIRTQ_OK;
+}
+
+/** @brief Takes one plain descriptor. @param q the queue @param how the instance @param view what
+ * pop looks at @param chain result @param desc as read @param pieces the caller's array @param
+ * writable the part: a constant @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back
+ * with all pieces free) */
+VIRTQ_TEMPLATE int virtq_split_device_take_single(struct virtq_split_device *q, unsigned how,
+                                                  struct virtq_split_device_view *view,
+                                                  struct virtq_chain *chain, struct virtq_desc desc,
+                                                  const struct virtq_piece *pieces, uint32_t head,
+                                                  const bool writable)
+{
+    struct virtq_device_entry *const entry = &view->entries[head];
+
+    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_PREMAPPED ||
+        VIRTQ_UNLIKELY(
+            !virtq_walk_single(&q->core, chain, &view->piece, &desc.addr, desc.len, writable))) {
+        return virtq_split_device_take_chain(q, how, view, chain, desc, pieces);
+    }
+    entry->limit = writable ? virtq_device_core_limit(desc.len) : 1u;
+    entry->ticket = view->ticket;
+    return VIRTQ_OK;
 }
 
 /** @brief Takes one buffer. @param q the queue @param how the instance @param view what pop looks
- * at
- * @param chain result @param pieces the caller's array @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN,
+ * at @param chain result @param pieces the caller's array @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN,
  * VIRTQ_EFULL (come back with all pieces free) */
 VIRTQ_TEMPLATE int virtq_split_device_take(struct virtq_split_device *q, unsigned how,
                                            struct virtq_split_device_view *view,
@@ -217,40 +126,26 @@ VIRTQ_TEMPLATE int virtq_split_device_take(struct virtq_split_device *q, unsigne
                                            const struct virtq_piece *pieces)
 {
     const uint32_t special = VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_WRITE;
-    const bool translated = (how & VIRTQ_INSTANCE_KIND) != VIRTQ_INSTANCE_PREMAPPED;
-    const uint16_t head = virtq_shm_load16(&view->ring[view->popped & q->mask], how);
-    struct virtq_device_entry *entry = &view->entries[head];
+    const uint32_t head = virtq_shm_load16(&view->ring[view->ticket >> 16 & view->mask], how);
     struct virtq_desc desc;
-    bool found = false;
 
-    chain->id = head;
-    if (VIRTQ_UNLIKELY(head > q->mask)) {
-        return virtq_device_core_break(&q->core, VIRTQ_REASON_QUEUE_HEAD, (uint16_t)view->popped,
-                                       head);
+    chain->id = (uint16_t)head;
+    if (VIRTQ_UNLIKELY(head > view->mask)) {
+        return virtq_device_core_break(&q->core, VIRTQ_REASON_QUEUE_HEAD,
+                                       (uint16_t)(view->ticket >> 16), head);
     }
-    if (VIRTQ_UNLIKELY(entry->limit != 0u)) {
+    if (VIRTQ_UNLIKELY(virtq_device_core_flies(&view->entries[head]))) {
         return virtq_device_core_break(&q->core, VIRTQ_REASON_QUEUE_IN_FLIGHT,
-                                       (uint16_t)view->popped, head);
+                                       (uint16_t)(view->ticket >> 16), head);
     }
     desc = virtq_split_device_read(&view->desc[head], how);
-    if (translated && (desc.flags & special) == 0u) {
-        found = virtq_walk_single(&q->core, chain, &entry->limit, &view->piece, desc.addr, desc.len,
-                                  false);
-    } else if (translated && (desc.flags & special) == VIRTQ_DESC_F_WRITE) {
-        found = virtq_walk_single(&q->core, chain, &entry->limit, &view->piece, desc.addr, desc.len,
-                                  true);
+    if (VIRTQ_LIKELY((desc.flags & special) == 0u)) {
+        return virtq_split_device_take_single(q, how, view, chain, desc, pieces, head, false);
     }
-    if (VIRTQ_UNLIKELY(!found)) {
-        int result = virtq_split_device_take_chain(q, how, view, chain, desc, pieces);
-
-        if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
-            return result;
-        }
-        entry->limit = chain->writable_bytes + 1u;
+    if (VIRTQ_LIKELY((desc.flags & special) == VIRTQ_DESC_F_WRITE)) {
+        return virtq_split_device_take_single(q, how, view, chain, desc, pieces, head, true);
     }
-    entry->sequence = view->popped;
-    view->popped++;
-    return VIRTQ_OK;
+    return virtq_split_device_take_chain(q, how, view, chain, desc, pieces);
 }
 
 /** @brief Reads and checks the available index. @param q the queue @param how the instance @return
@@ -293,7 +188,7 @@ VIRTQ_TEMPLATE int virtq_split_device_pop(struct virtq_split_device *q, unsigned
     struct virtq_split_device_view view;
     struct virtq_chain *chain = chains;
     unsigned there = (uint16_t)(q->seen - q->popped);
-    unsigned done;
+    uint32_t done;
     int error = virtq_split_device_begin(q, how);
 
     if (VIRTQ_UNLIKELY(error < 0)) {
@@ -320,25 +215,28 @@ VIRTQ_TEMPLATE int virtq_split_device_pop(struct virtq_split_device *q, unsigned
     view.ring = q->ring;
     view.desc = q->desc;
     view.entries = q->core.entries;
-    view.popped = q->popped;
+    view.mask = q->mask;
+    view.ticket = q->core.ticket;
     view.piece = pieces;
     view.end = pieces + piece_count;
     do {
-        view.left = virtq_walk_left(count - (size_t)(chain - chains),
-                                    (size_t)(view.end - view.piece), SIZE_MAX);
-        for (; view.left != 0u; view.left--) {
+        virtq_split_device_aim(&view, view.ticket, count - virtq_split_device_done(q, &view));
+        while (view.ticket != view.last) {
             const int result = virtq_split_device_take(q, how, &view, chain, pieces);
 
-            if (VIRTQ_UNLIKELY(result < 0)) {
+            if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
                 error = result;
                 break;
             }
+            view.ticket += VIRTQ_TICKET_NEXT;
+            VIRTQ_OPAQUE(view.ticket);
             chain++;
         }
-        done = (unsigned)(chain - chains);
+        done = virtq_split_device_done(q, &view);
         /* Once more if some buffers had no piece. */
     } while (VIRTQ_UNLIKELY(error >= 0 && done < count && view.piece != view.end));
-    q->popped = (uint16_t)view.popped;
+    q->popped = (uint16_t)(view.ticket >> 16);
+    q->core.ticket = view.ticket;
     virtq_device_core_popped(&q->core, done, chains, done, (uint32_t)(view.piece - pieces));
     return VIRTQ_LIKELY(error >= 0) ? (int)done : virtq_split_device_stopped(q, done, error);
 }
@@ -348,17 +246,8 @@ VIRTQ_TEMPLATE int virtq_split_device_pop(struct virtq_split_device *q, unsigned
 VIRTQ_INLINE int virtq_split_device_unpop(struct virtq_split_device *q,
                                           const struct virtq_chain *chains, unsigned count)
 {
-    uint16_t sequence = (uint16_t)(q->popped - count);
-
-    if (count == 0u || count > q->core.in_flight) {
+    if (virtq_device_core_latest(&q->core, chains, count) == 0u) {
         return VIRTQ_EINVAL;
-    }
-    for (unsigned i = 0; i < count; i++, sequence++) {
-        const struct virtq_device_entry *entry = &q->core.entries[chains[i].id & q->mask];
-
-        if (chains[i].id > q->mask || entry->limit == 0u || (uint16_t)entry->sequence != sequence) {
-            return VIRTQ_EINVAL;
-        }
     }
     virtq_device_core_unpopped(&q->core, chains, count, count);
     q->popped = (uint16_t)(q->popped - count);

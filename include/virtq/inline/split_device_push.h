@@ -41,12 +41,11 @@ VIRTQ_TEMPLATE int virtq_split_device_push(struct virtq_split_device *q, unsigne
     elements = q->elements;
     for (const struct virtq_used_buffer *last = used + count; used != last; used++) {
         const struct virtq_used_buffer buffer = *used;
-        struct virtq_device_entry *entry = virtq_device_core_pushable(entries, size, &buffer);
 
-        if (VIRTQ_UNLIKELY(entry == NULL)) {
+        if (VIRTQ_UNLIKELY(!virtq_device_core_pushable(entries, size, buffer))) {
             break;
         }
-        entry->limit = 0;
+        virtq_device_core_land(&entries[buffer.id]);
         virtq_split_device_write(&elements[pushed & (size - 1u)], how, &buffer);
         pushed++;
     }

@@ -15,6 +15,7 @@ struct virtq_table {
     const unsigned char
         *base;         /**< All of it, if it lies in one window and is aligned to 8; else NULL. */
     virtq_addr_t addr; /**< Its device address. */
+    uint32_t bytes;    /**< Its bytes, as read. */
     uint32_t entries;  /**< How many. */
 };
 
@@ -132,43 +133,154 @@ VIRTQ_OUTLINE int virtq_walk_copy16(struct virtq_device_core *core, unsigned how
     return VIRTQ_OK;
 }
 
-/** @brief An entry that is not aligned, or lies across windows. @param core the queue @param how
- * the instance
- * @param addr its device address @param entry result @return as for the walker */
-VIRTQ_TEMPLATE int virtq_walk_entry_far(struct virtq_device_core *core, unsigned how,
-                                        virtq_addr_t addr, struct virtq_desc *entry)
+/** @brief Two 16-bit fields that lie side by side as the one word they are loaded as. @param first
+ * the one at the lower address @param second the other @param how the instance @return the word in
+ * processor order */
+VIRTQ_TEMPLATE uint32_t virtq_walk_tail(uint16_t first, uint16_t second, unsigned how)
 {
-    struct virtq_desc raw = {0, 0, 0, 0};
+    return (how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u ? (uint32_t)first << 16 | second
+                                                   : (uint32_t)second << 16 | first;
+}
+
+/** @brief The field at the lower address. @param tail the word @param how the instance @return it
+ */
+VIRTQ_TEMPLATE uint16_t virtq_walk_tail_first(uint32_t tail, unsigned how)
+{
+    return (uint16_t)((how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u ? tail >> 16 : tail);
+}
+
+/** @brief The field at the higher address. @param tail the word @param how the instance @return it
+ */
+VIRTQ_TEMPLATE uint16_t virtq_walk_tail_second(uint32_t tail, unsigned how)
+{
+    return (uint16_t)((how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u ? tail : tail >> 16);
+}
+
+/** @brief A table entry, as it lies: split order, for a packed one has id and flags where a split
+ * one has flags and next. */
+struct virtq_entry {
+    uint64_t addr; /**< Device address. */
+    uint32_t len;  /**< Bytes. */
+    uint32_t tail; /**< The rest, see virtq_walk_tail(). */
+};
+
+/** @brief Reads an entry, each word of it once. @param from where @param how the instance @return a
+ * private copy in processor order */
+VIRTQ_TEMPLATE struct virtq_entry virtq_walk_load(const unsigned char *from, unsigned how)
+{
+    const struct virtq_desc *desc = (const struct virtq_desc *)(const void *)from;
+    struct virtq_entry entry;
+
+    entry.tail = virtq_shm_load32((const uint32_t *)(const void *)&desc->flags, how);
+    entry.addr = virtq_shm_load64(&desc->addr, how);
+    entry.len = virtq_shm_load32(&desc->len, how);
+    return entry;
+}
+
+/** @brief An entry that is not aligned, or lies across windows. @param core the queue @param how
+ * the instance @param addr its device address @param entry result @return as for the walker */
+VIRTQ_TEMPLATE int virtq_walk_entry_far(struct virtq_device_core *core, unsigned how,
+                                        virtq_addr_t addr, struct virtq_entry *entry)
+{
+    struct virtq_entry raw = {0, 0, 0};
     int result = virtq_walk_copy16(core, how, addr, (unsigned char *)&raw);
 
     entry->addr = virtq_shm_order64(raw.addr, how);
     entry->len = virtq_shm_order32(raw.len, how);
-    entry->flags = virtq_shm_order16(raw.flags, how);
-    entry->next = virtq_shm_order16(raw.next, how);
+    entry->tail = virtq_shm_order32(raw.tail, how);
     return result;
 }
 
-/** @brief One table entry, read once into a private copy. Split layout; a packed entry has id and
- * flags where split has flags and next, see `last` below. @param core the queue @param how the
- * instance @param table an opened one @param index below its entries
- * @param near the whole table lies at its `base`
- * @param entry result: fields in processor order, in the order in which they lie @return as for the
- * walker */
+/** @brief One table entry. @param core the queue @param how the instance @param table an opened one
+ * @param index below its entries @param entry result @return as for the walker */
 VIRTQ_TEMPLATE int virtq_walk_entry(struct virtq_device_core *core, unsigned how,
                                     const struct virtq_table *table, uint32_t index,
-                                    const bool near, struct virtq_desc *entry)
+                                    struct virtq_entry *entry)
 {
-    const struct virtq_desc *from;
-
-    if (near) {
-        from = (const struct virtq_desc *)(const void *)(table->base + (size_t)index * 16u);
-        entry->addr = virtq_shm_load64(&from->addr, how);
-        entry->len = virtq_shm_load32(&from->len, how);
-        entry->flags = virtq_shm_load16(&from->flags, how);
-        entry->next = virtq_shm_load16(&from->next, how);
+    if (VIRTQ_LIKELY(table->base != NULL)) {
+        *entry = virtq_walk_load(table->base + (size_t)index * 16u, how);
         return VIRTQ_OK;
     }
     return virtq_walk_entry_far(core, how, table->addr + (uint64_t)index * 16u, entry);
+}
+
+/** @brief Finds a table that is as most are: all that virtq_walk_open() checks, known beforehand.
+ * @param core the queue @param addr device address @param len bytes, as read @return the table, all
+ * of it in the window that the queue keeps and aligned to 8; or NULL: open it */
+VIRTQ_TEMPLATE const unsigned char *virtq_walk_near(const struct virtq_device_core *core,
+                                                    virtq_addr_t addr, uint32_t len)
+{
+    struct virtq_piece piece;
+
+    if (VIRTQ_UNLIKELY((len & 15u) != 0u || len / 16u > core->table_max)) {
+        return NULL;
+    }
+    if (VIRTQ_UNLIKELY(!virtq_walk_hit(&core->windows[VIRTQ_WINDOW_TABLE], addr, len, &piece))) {
+        return NULL;
+    }
+    return VIRTQ_LIKELY(((uintptr_t)piece.base & 7u) == 0u) ? (const unsigned char *)piece.base
+                                                            : NULL;
+}
+
+/** @brief The way of most tables: entries in a row, of one part, each in a window the queue keeps.
+ * Stops at the first that is otherwise, and at `last`. @param core the queue @param how the
+ * instance
+ * @param walk the walk; its piece and bytes move on, and there are more pieces than entries @param
+ * table an opened one, near @param index of the first entry @param last index of the table's last
+ * entry, or less @param packed the format: a constant @param writable the part: a constant @param
+ * entry the first entry, as read; then the one it stopped at @return its index */
+VIRTQ_TEMPLATE uint32_t virtq_walk_row(const struct virtq_device_core *core, unsigned how,
+                                       struct virtq_walk *walk, const struct virtq_table *table,
+                                       uint32_t index, uint32_t last, const bool packed,
+                                       const bool writable, struct virtq_entry *entry)
+{
+    const struct virtq_device_window window =
+        core->windows[writable ? VIRTQ_WINDOW_WRITE : VIRTQ_WINDOW_READ];
+    const unsigned char *from = table->base + (size_t)index * 16u;
+    const uint16_t write = writable ? VIRTQ_DESC_F_WRITE : 0;
+    /* Flags and `next` in one comparison: both are as they should be, or the row is at its end. */
+    const uint32_t step = virtq_walk_tail(0, 1, how);
+    uint32_t expected = virtq_walk_tail(VIRTQ_DESC_F_NEXT | write, (uint16_t)(index + 1u), how);
+
+    for (; index != last; index++) {
+        if (packed ? (virtq_walk_tail_second(entry->tail, how) & VIRTQ_DESC_F_WRITE) != write
+                   : entry->tail != expected) {
+            break;
+        }
+        if (VIRTQ_UNLIKELY(!virtq_walk_hit(&window, entry->addr, entry->len, walk->piece))) {
+            break;
+        }
+        walk->bytes += entry->len;
+        walk->piece++;
+        expected += step;
+        from += 16;
+        *entry = virtq_walk_load(from, how);
+    }
+    return index;
+}
+
+/** @brief Both parts of a table in that way, unless the writable part has begun before it (S5).
+ * @param core the queue @param how the instance @param walk the walk @param table an opened one,
+ * near @param packed the format: a constant @param entry result: the entry it stopped at, as read
+ * @return its index */
+VIRTQ_TEMPLATE uint32_t virtq_walk_rows(const struct virtq_device_core *core, unsigned how,
+                                        struct virtq_walk *walk, const struct virtq_table *table,
+                                        const bool packed, struct virtq_entry *entry)
+{
+    const bool room =
+        (size_t)(walk->end - walk->piece) > table->entries && VIRTQ_LIKELY(!walk->writable);
+    const uint32_t last = VIRTQ_LIKELY(room) ? table->entries - 1u : 0u;
+    const uint32_t want = packed ? virtq_walk_tail(0, VIRTQ_DESC_F_WRITE, how)
+                                 : virtq_walk_tail(VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_NEXT, 0, how);
+    uint32_t index;
+
+    *entry = virtq_walk_load(table->base, how);
+    index = virtq_walk_row(core, how, walk, table, 0, last, packed, false, entry);
+    if (index != last && (entry->tail & want) == want) {
+        virtq_walk_turn(walk);
+        index = virtq_walk_row(core, how, walk, table, index, last, packed, true, entry);
+    }
+    return index;
 }
 
 #endif

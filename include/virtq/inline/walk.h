@@ -141,20 +141,20 @@ VIRTQ_TEMPLATE int virtq_walk_elsewhere(struct virtq_device_core *core, unsigned
 
 /** @brief The one translation: an element that lies in a window the queue keeps.
  *
- * M9: no sum that could wrap, and an empty window holds nothing. A length of 0 becomes the largest
- * there is, and so is never found.
+ * M9: a sum that wraps is found out, and an empty window holds nothing. A length of 0 makes the
+ * last byte lie before the first or outside of everything, and so is never found.
  * @param window a window @param addr device address @param len bytes @param piece result
  * @return whether it is in there */
 VIRTQ_TEMPLATE bool virtq_walk_hit(const struct virtq_device_window *window, virtq_addr_t addr,
                                    uint32_t len, struct virtq_piece *piece)
 {
     const uint64_t offset = addr - window->first;
-    uint64_t room;
+    const uint64_t last = offset + len - 1u;
 
-    if (VIRTQ_UNLIKELY(__builtin_sub_overflow(window->size, offset, &room))) {
+    if (VIRTQ_UNLIKELY(last < offset)) {
         return false;
     }
-    if (VIRTQ_UNLIKELY((uint64_t)len - 1u >= room)) {
+    if (VIRTQ_UNLIKELY(last >= window->size)) {
         return false;
     }
     piece->base = virtq_core_at(window->base, offset);
@@ -222,45 +222,56 @@ VIRTQ_TEMPLATE int virtq_walk_end(struct virtq_walk *walk)
     return VIRTQ_OK;
 }
 
-/** @brief A buffer of one element that is where most are: all that the walk above would do, known
- * beforehand. @param core the queue @param chain result @param limit result: writable bytes plus 1
- * @param piece the first free one, of at least one; moved on @param addr device address @param len
- * bytes
- * @param writable the part: a constant @return whether it was found; else nothing that counts was
- * written: walk it */
-VIRTQ_TEMPLATE bool virtq_walk_single(const struct virtq_device_core *core,
-                                      struct virtq_chain *chain, uint64_t *limit,
-                                      struct virtq_piece **piece, virtq_addr_t addr, uint32_t len,
-                                      const bool writable)
-{
-    const unsigned index = writable ? VIRTQ_WINDOW_WRITE : VIRTQ_WINDOW_READ;
-    struct virtq_piece *at = *piece;
+/** @brief What a walk that stands alone gives; small enough for registers. */
+struct virtq_walked {
+    struct virtq_piece *piece; /**< The next free piece, if `result` is 0. */
+    int64_t result;            /**< As for the walker. */
+};
 
-    if (VIRTQ_UNLIKELY(!virtq_walk_hit(&core->windows[index], addr, len, at))) {
+/** @brief Ends a walk that stands alone. @param walk the walk @param result so far @return what it
+ * gives */
+VIRTQ_TEMPLATE struct virtq_walked virtq_walk_finish(struct virtq_walk *walk, int result)
+{
+    struct virtq_walked walked;
+
+    walked.result = VIRTQ_LIKELY(result == VIRTQ_OK) ? virtq_walk_end(walk) : result;
+    walked.piece = walk->piece;
+    return walked;
+}
+
+/** @brief A buffer of one element that is where most are: all that the walk above would do, known
+ * beforehand. @param core the queue @param chain result @param piece the first free one, of at
+ * least one; moved on @param addr device address; the same afterwards @param len bytes @param
+ * writable the part: a constant @return whether it was found; else nothing that counts was written:
+ * walk it */
+VIRTQ_TEMPLATE bool virtq_walk_single(const struct virtq_device_core *core,
+                                      struct virtq_chain *chain, struct virtq_piece **piece,
+                                      virtq_addr_t *addr, uint32_t len, const bool writable)
+{
+    const struct virtq_device_window *window =
+        &core->windows[writable ? VIRTQ_WINDOW_WRITE : VIRTQ_WINDOW_READ];
+    struct virtq_piece *at = *piece;
+    uint64_t offset = *addr - window->first;
+    const uint64_t last = offset + len - 1u;
+
+    VIRTQ_OPAQUE(offset);
+    if (VIRTQ_UNLIKELY(last < offset || last >= window->size)) {
+        *addr = offset + *(const volatile virtq_addr_t *)&window->first;
         return false;
     }
+    at->base = virtq_core_at(window->base, offset);
+    at->len = len;
     chain->pieces = at;
     chain->readable_bytes = writable ? 0u : len;
     chain->writable_bytes = writable ? len : 0u;
-    chain->readable = writable ? 0u : 1u;
     chain->writable = writable ? 1u : 0u;
     chain->reason = (uint32_t)VIRTQ_REASON_NONE;
-    *limit = writable ? (uint64_t)len + 1u : 1u;
     *piece = at + 1;
     /* Keeps the compiler from merging the code for the two parts, which would bring the part back
      * as a variable. */
     __asm__ __volatile__("" ::: "memory");
+    chain->readable = writable ? 0u : 1u;
     return true;
-}
-
-/** @brief How many buffers a pop may still take: each takes at most one piece and one descriptor,
- * until a walk takes more. @param left how many it could take @param pieces free ones @param slots
- * free descriptors of the ring @return how many it can take now */
-VIRTQ_TEMPLATE size_t virtq_walk_left(size_t left, size_t pieces, size_t slots)
-{
-    const size_t most = pieces < slots ? pieces : slots;
-
-    return left < most ? left : most;
 }
 
 /** @brief Ends a walk: a bad buffer, to be given back with length 0. @param core the queue @param
