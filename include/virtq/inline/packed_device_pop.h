@@ -30,17 +30,26 @@ VIRTQ_TEMPLATE uint32_t virtq_packed_device_done(const struct virtq_packed_devic
     return (view->ticket - q->core.ticket) >> 16;
 }
 
-/** @brief Says where pop is to stop. @param q the queue @param view what pop looks at @param next
- * ticket of the next buffer @param count buffers wanted yet */
-VIRTQ_TEMPLATE void virtq_packed_device_aim(const struct virtq_packed_device *q,
-                                            struct virtq_packed_device_view *view, uint32_t next,
+/** @brief Says where pop is to stop. @param view what pop looks at @param next ticket of the next
+ * buffer @param count buffers wanted yet, and no more than free descriptors */
+VIRTQ_TEMPLATE void virtq_packed_device_aim(struct virtq_packed_device_view *view, uint32_t next,
                                             uint32_t count)
 {
     const size_t pieces = (size_t)(view->end - view->piece);
+
+    view->last = next + (pieces < count ? (uint32_t)pieces : count) * VIRTQ_TICKET_NEXT;
+}
+
+/** @brief Buffers that the ring's free descriptors are enough for. @param q the queue @param view
+ * what pop looks at @param next ticket of the next buffer @param count buffers wanted yet @return
+ * as many, or fewer */
+VIRTQ_TEMPLATE uint32_t virtq_packed_device_bound(const struct virtq_packed_device *q,
+                                                  const struct virtq_packed_device_view *view,
+                                                  uint32_t next, uint32_t count)
+{
     const uint32_t slots = view->size - view->slots - ((next - q->core.ticket) >> 16);
 
-    count = count < slots ? count : slots;
-    view->last = next + (pieces < count ? (uint32_t)pieces : count) * VIRTQ_TICKET_NEXT;
+    return count < slots ? count : slots;
 }
 
 /** @brief Whether a buffer's id can be taken: below the queue size, and not in flight. H2. @param q
@@ -91,6 +100,7 @@ VIRTQ_TEMPLATE int virtq_packed_device_took(struct virtq_packed_device *q,
 {
     struct virtq_device_entry *entry;
     uint32_t next;
+    uint32_t left;
 
     if (VIRTQ_UNLIKELY(virtq_packed_device_admit(q, view, chain->id) != VIRTQ_OK)) {
         return VIRTQ_EBROKEN;
@@ -107,7 +117,9 @@ VIRTQ_TEMPLATE int virtq_packed_device_took(struct virtq_packed_device *q,
     virtq_packed_place_step(&view->place, slots, view->size);
     view->slots += slots - 1u;
     next = view->ticket + VIRTQ_TICKET_NEXT;
-    virtq_packed_device_aim(q, view, next, (view->last - next) >> 16);
+    left = (view->last - next) >> 16;
+    virtq_packed_device_aim(view, next,
+                            slots == 1u ? left : virtq_packed_device_bound(q, view, next, left));
     return VIRTQ_OK;
 }
 
@@ -297,7 +309,10 @@ VIRTQ_TEMPLATE int virtq_packed_device_pop(struct virtq_packed_device *q, unsign
     view.piece = pieces;
     view.end = pieces + piece_count;
     do {
-        virtq_packed_device_aim(q, &view, view.ticket, count - virtq_packed_device_done(q, &view));
+        virtq_packed_device_aim(
+            &view, view.ticket,
+            virtq_packed_device_bound(q, &view, view.ticket,
+                                      count - virtq_packed_device_done(q, &view)));
         while (view.ticket != view.last) {
             const int result = virtq_packed_device_take(q, how, &view, chain, pieces);
 

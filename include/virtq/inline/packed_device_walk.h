@@ -80,6 +80,22 @@ VIRTQ_PACKED_DEVICE_REST(premapped, VIRTQ_INSTANCE_PREMAPPED)
          ? virtq_packed_device_premapped_##function(__VA_ARGS__)                     \
          : virtq_packed_device_called_##function(__VA_ARGS__))
 
+/** @brief Goes on by the instance's own function, with copies, so that nothing of what the usual
+ * way uses has an address. @param core the queue @param how the instance @param walk the walk
+ * @param table as for virtq_packed_device_rest() @param index the same @param entry the same
+ * @return as for the walker */
+VIRTQ_TEMPLATE int virtq_packed_device_leave(struct virtq_device_core *core, unsigned how,
+                                             struct virtq_walk *walk, struct virtq_table table,
+                                             size_t index, struct virtq_entry entry)
+{
+    struct virtq_walk local = *walk;
+    const int result =
+        VIRTQ_PACKED_DEVICE_CHOOSE(how, rest, core, &local, &table, (uint32_t)index, &entry);
+
+    *walk = local;
+    return result;
+}
+
 /** @brief Walks a table. @param core the queue @param how the instance @param walk the walk @param
  * addr the table's device address @param len its bytes @return as for the walker */
 VIRTQ_TEMPLATE int virtq_packed_device_table(struct virtq_device_core *core, unsigned how,
@@ -87,31 +103,22 @@ VIRTQ_TEMPLATE int virtq_packed_device_table(struct virtq_device_core *core, uns
                                              uint32_t len)
 {
     const bool translated = (how & VIRTQ_INSTANCE_KIND) != VIRTQ_INSTANCE_PREMAPPED;
-    const struct virtq_table table = {translated ? virtq_walk_near(core, addr, len) : NULL, addr,
-                                      len, len / 16u};
-    /* Copies, so that nothing of what the usual way uses has an address. */
-    struct virtq_table far = table;
-    struct virtq_entry from = {0, 0, 0};
-    struct virtq_walk local;
-    uint32_t index = 0;
-    int result;
+    const unsigned char *base = translated ? virtq_walk_near(core, addr, len) : NULL;
+    struct virtq_table table = {base, addr, len, len / 16u};
+    struct virtq_entry entry = {0, 0, 0};
+    const unsigned char *from;
+    uint16_t flags;
 
-    if (VIRTQ_LIKELY(table.base != NULL)) {
-        struct virtq_entry entry;
-
-        index = virtq_walk_rows(core, how, walk, &table, true, &entry);
-        if (VIRTQ_LIKELY(index + 1u == table.entries)) {
-            const uint16_t flags = virtq_walk_tail_second(entry.tail, how);
-
-            return virtq_walk_element(core, how, walk, entry.addr, entry.len,
-                                      (flags & VIRTQ_DESC_F_WRITE) != 0u);
-        }
-        from = entry;
+    if (VIRTQ_UNLIKELY(base == NULL)) {
+        return virtq_packed_device_leave(core, how, walk, table, 0, entry);
     }
-    local = *walk;
-    result = VIRTQ_PACKED_DEVICE_CHOOSE(how, rest, core, &local, &far, index, &from);
-    *walk = local;
-    return result;
+    from = virtq_walk_rows(core, how, walk, base, len / 16u, true, &entry);
+    flags = virtq_walk_tail_second(entry.tail, how);
+    if (VIRTQ_LIKELY(from == base + len - 16u)) {
+        return virtq_walk_element(core, how, walk, entry.addr, entry.len,
+                                  (flags & VIRTQ_DESC_F_WRITE) != 0u);
+    }
+    return virtq_packed_device_leave(core, how, walk, table, (size_t)(from - base) / 16u, entry);
 }
 
 /** @brief Reads a descriptor's address and length, once each. @param from where @param how the

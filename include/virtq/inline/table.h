@@ -226,24 +226,25 @@ VIRTQ_TEMPLATE const unsigned char *virtq_walk_near(const struct virtq_device_co
  * Stops at the first that is otherwise, and at `last`. @param core the queue @param how the
  * instance
  * @param walk the walk; its piece and bytes move on, and there are more pieces than entries @param
- * table an opened one, near @param index of the first entry @param last index of the table's last
- * entry, or less @param packed the format: a constant @param writable the part: a constant @param
- * entry the first entry, as read; then the one it stopped at @return its index */
-VIRTQ_TEMPLATE uint32_t virtq_walk_row(const struct virtq_device_core *core, unsigned how,
-                                       struct virtq_walk *walk, const struct virtq_table *table,
-                                       uint32_t index, uint32_t last, const bool packed,
-                                       const bool writable, struct virtq_entry *entry)
+ * from the first entry's place @param index its index @param last the place of the table's last
+ * entry, or of one before it @param packed the format: a constant @param writable the part: a
+ * constant @param entry the first entry, as read; then the one it stopped at @return its place */
+VIRTQ_TEMPLATE const unsigned char *virtq_walk_row(const struct virtq_device_core *core,
+                                                   unsigned how, struct virtq_walk *walk,
+                                                   const unsigned char *from, uint32_t index,
+                                                   const unsigned char *last, const bool packed,
+                                                   const bool writable, struct virtq_entry *entry)
 {
     const struct virtq_device_window window =
         core->windows[writable ? VIRTQ_WINDOW_WRITE : VIRTQ_WINDOW_READ];
-    const unsigned char *from = table->base + (size_t)index * 16u;
     const uint16_t write = writable ? VIRTQ_DESC_F_WRITE : 0;
     /* Flags and `next` in one comparison: both are as they should be, or the row is at its end. */
     const uint32_t step = virtq_walk_tail(0, 1, how);
     uint32_t expected = virtq_walk_tail(VIRTQ_DESC_F_NEXT | write, (uint16_t)(index + 1u), how);
 
-    for (; index != last; index++) {
-        if (packed ? (virtq_walk_tail_second(entry->tail, how) & VIRTQ_DESC_F_WRITE) != write
+    while (from != last) {
+        if (packed ? (entry->tail & virtq_walk_tail(0, VIRTQ_DESC_F_WRITE, how)) !=
+                         virtq_walk_tail(0, write, how)
                    : entry->tail != expected) {
             break;
         }
@@ -252,35 +253,39 @@ VIRTQ_TEMPLATE uint32_t virtq_walk_row(const struct virtq_device_core *core, uns
         }
         walk->bytes += entry->len;
         walk->piece++;
-        expected += step;
+        if (!packed) {
+            expected += step;
+            VIRTQ_OPAQUE(expected);
+        }
         from += 16;
         *entry = virtq_walk_load(from, how);
     }
-    return index;
+    return from;
 }
 
 /** @brief Both parts of a table in that way, unless the writable part has begun before it (S5).
- * @param core the queue @param how the instance @param walk the walk @param table an opened one,
- * near @param packed the format: a constant @param entry result: the entry it stopped at, as read
- * @return its index */
-VIRTQ_TEMPLATE uint32_t virtq_walk_rows(const struct virtq_device_core *core, unsigned how,
-                                        struct virtq_walk *walk, const struct virtq_table *table,
-                                        const bool packed, struct virtq_entry *entry)
+ * @param core the queue @param how the instance @param walk the walk @param base the table, near
+ * @param entries how many it has @param packed the format: a constant @param entry result: the
+ * entry it stopped at, as read @return its place */
+VIRTQ_TEMPLATE const unsigned char *virtq_walk_rows(const struct virtq_device_core *core,
+                                                    unsigned how, struct virtq_walk *walk,
+                                                    const unsigned char *base, uint32_t entries,
+                                                    const bool packed, struct virtq_entry *entry)
 {
-    const bool room =
-        (size_t)(walk->end - walk->piece) > table->entries && VIRTQ_LIKELY(!walk->writable);
-    const uint32_t last = VIRTQ_LIKELY(room) ? table->entries - 1u : 0u;
+    const bool room = (size_t)(walk->end - walk->piece) > entries && VIRTQ_LIKELY(!walk->writable);
+    const unsigned char *last = VIRTQ_LIKELY(room) ? base + (size_t)(entries - 1u) * 16u : base;
     const uint32_t want = packed ? virtq_walk_tail(0, VIRTQ_DESC_F_WRITE, how)
                                  : virtq_walk_tail(VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_NEXT, 0, how);
-    uint32_t index;
+    const unsigned char *from;
 
-    *entry = virtq_walk_load(table->base, how);
-    index = virtq_walk_row(core, how, walk, table, 0, last, packed, false, entry);
-    if (index != last && (entry->tail & want) == want) {
+    *entry = virtq_walk_load(base, how);
+    from = virtq_walk_row(core, how, walk, base, 0, last, packed, false, entry);
+    if (from != last && (entry->tail & want) == want) {
         virtq_walk_turn(walk);
-        index = virtq_walk_row(core, how, walk, table, index, last, packed, true, entry);
+        from = virtq_walk_row(core, how, walk, from, (uint32_t)((size_t)(from - base) / 16u), last,
+                              packed, true, entry);
     }
-    return index;
+    return from;
 }
 
 #endif
