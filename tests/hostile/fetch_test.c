@@ -96,16 +96,16 @@ static unsigned area_of(const struct bench *b, const struct access *access, size
 }
 
 /* The width of the field that begins at an offset; 0 if none does. */
-static unsigned width_at(const struct bench *b, bool driver, unsigned area, size_t offset)
+static unsigned width_at(const struct bench *b, unsigned area, size_t offset)
 {
     static const unsigned descriptor[16] = {[0] = 8, [8] = 4, [12] = 2, [14] = 2};
     static const unsigned entry[16] = {[0] = 8, [8] = 4, [12] = 4};
 
-    if (area == 3 && !driver) { /* A device takes the last two fields of an entry at once. */
-        return entry[offset % 16];
-    }
-    if (area == 0 || area == 3) {
+    if (area == 0) {
         return descriptor[offset % 16];
+    }
+    if (area == 3) { /* The last two fields of an entry go together. */
+        return entry[offset % 16];
     }
     if (b->packed) {
         return offset == 0 ? 4 : 0;
@@ -146,8 +146,7 @@ static void check(const struct bench *b, bool driver)
         unsigned area = area_of(b, access, &offset);
 
         cr_assert_lt(offset, (size_t)WORDS);
-        cr_assert_eq(access->width, width_at(b, driver, area, offset), "area %u, offset %zu", area,
-                     offset);
+        cr_assert_eq(access->width, width_at(b, area, offset), "area %u, offset %zu", area, offset);
         cr_assert_eq((uintptr_t)access->at % access->width, 0u);
         cr_assert(allowed(b, driver, area, offset, access->store), "area %u, offset %zu", area,
                   offset);

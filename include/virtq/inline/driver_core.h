@@ -285,7 +285,7 @@ VIRTQ_TEMPLATE int virtq_driver_core_source(struct virtq_driver_core *core, unsi
  * @param addr result @param len result: bytes
  * @return 0, or VIRTQ_EFAULT for a bar segment outside the region */
 VIRTQ_TEMPLATE int virtq_driver_core_run(const struct virtq_driver_core *core, unsigned how,
-                                         const struct virtq_driver_source *source, uint32_t index,
+                                         const struct virtq_driver_source *source, size_t index,
                                          uint64_t *addr, uint32_t *len)
 {
     const unsigned kind = how & VIRTQ_INSTANCE_KIND;

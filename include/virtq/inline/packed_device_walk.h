@@ -21,7 +21,7 @@ VIRTQ_TEMPLATE int virtq_packed_device_entries(struct virtq_device_core *core, u
 {
     for (;;) {
         /* A packed entry has its flags last, where a split one has `next`. */
-        const uint16_t flags = virtq_walk_tail_second(entry->tail, how);
+        const uint16_t flags = virtq_shm_pair_second(entry->tail, how);
         int result = virtq_walk_element(core, how, walk, entry->addr, entry->len,
                                         (flags & VIRTQ_DESC_F_WRITE) != 0u);
 
@@ -113,7 +113,7 @@ VIRTQ_TEMPLATE int virtq_packed_device_table(struct virtq_device_core *core, uns
         return virtq_packed_device_leave(core, how, walk, table, 0, entry);
     }
     from = virtq_walk_rows(core, how, walk, base, len / 16u, true, &entry);
-    flags = virtq_walk_tail_second(entry.tail, how);
+    flags = virtq_shm_pair_second(entry.tail, how);
     if (VIRTQ_LIKELY(from == base + len - 16u)) {
         return virtq_walk_element(core, how, walk, entry.addr, entry.len,
                                   (flags & VIRTQ_DESC_F_WRITE) != 0u);

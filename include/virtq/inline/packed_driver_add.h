@@ -73,16 +73,14 @@ VIRTQ_TEMPLATE int virtq_packed_driver_place_table(struct virtq_packed_driver *q
                                                    const struct virtq_driver_source *source)
 {
     const size_t offset = (size_t)q->core.table_bytes * q->id;
-    uint64_t writable = 0;
-    int error;
+    int64_t writable;
 
     if (VIRTQ_UNLIKELY(q->core.room == 0u)) {
         return VIRTQ_EFULL;
     }
-    error =
-        virtq_driver_table_fill(&q->core, how, source, q->core.tables + offset, true, &writable);
-    if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
-        return error;
+    writable = virtq_driver_table_fill(&q->core, how, source, q->core.tables + offset, true);
+    if (VIRTQ_UNLIKELY(writable < 0)) {
+        return (int)writable;
     }
     virtq_packed_driver_write(&q->desc[virtq_position_offset(q->added)], how,
                               q->core.tables_addr + offset,
@@ -90,7 +88,7 @@ VIRTQ_TEMPLATE int virtq_packed_driver_place_table(struct virtq_packed_driver *q
     virtq_packed_driver_flag(q, how, q->added,
                              virtq_position_available(q->added) | VIRTQ_DESC_F_INDIRECT);
     virtq_packed_driver_commit(q, buffer, 1, virtq_position_advance(q->added, 1, q->core.size),
-                               writable);
+                               (uint64_t)writable);
     return VIRTQ_OK;
 }
 
@@ -265,6 +263,34 @@ VIRTQ_TEMPLATE void virtq_packed_driver_look_back(struct virtq_packed_driver *q,
     q->core.room = (uint16_t)view->room;
 }
 
+/** @brief Makes a buffer of one ring descriptor available, but for the first unpublished one, and
+ * puts it into the books. @param q the queue @param how the instance @param view what add looks at
+ * @param buffer the buffer @param flags of its descriptor @param writable bytes the device may
+ * write
+ */
+VIRTQ_TEMPLATE void virtq_packed_driver_enter(struct virtq_packed_driver *q, unsigned how,
+                                              struct virtq_packed_driver_view *view,
+                                              const struct virtq_buffer *buffer, uint32_t flags,
+                                              uint32_t writable)
+{
+    const uint32_t id = view->id;
+    struct virtq_driver_entry *entry = &view->entries[id];
+    struct pvirtq_desc *desc = &view->desc[view->added.offset];
+
+    if (VIRTQ_UNLIKELY(desc == view->held)) {
+        q->published_flags = (uint16_t)flags;
+    } else {
+        virtq_shm_store16(&desc->flags, (uint16_t)flags, how);
+    }
+    view->ids[view->added.offset] = (uint16_t)id;
+    view->id = entry->last;
+    entry->cookie = buffer->cookie;
+    entry->writable = writable;
+    entry->slots = 1;
+    virtq_place_step(&view->added, 1, view->size);
+    view->room--;
+}
+
 /** @brief A buffer of one segment, in one ring descriptor: all that placing would do, known
  * beforehand.
  * @param q the queue @param how the instance, a computed one @param view what add looks at @param
@@ -276,8 +302,6 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_single(struct virtq_packed_driver *q, un
                                                const bool writable)
 {
     const uint32_t flags = view->added.bits | (writable ? (uint32_t)VIRTQ_DESC_F_WRITE : 0u);
-    const uint32_t id = view->id;
-    struct virtq_driver_entry *entry = &view->entries[id];
     struct pvirtq_desc *desc = &view->desc[view->added.offset];
     uint64_t addr;
     uint32_t len;
@@ -288,21 +312,35 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_single(struct virtq_packed_driver *q, un
     if (VIRTQ_UNLIKELY(view->room == 0u)) {
         return false;
     }
-    virtq_packed_driver_write(desc, how, addr, len, (uint16_t)id);
-    if (VIRTQ_UNLIKELY(desc == view->held)) {
-        q->published_flags = (uint16_t)flags;
-    } else {
-        virtq_shm_store16(&desc->flags, (uint16_t)flags, how);
-    }
-    view->ids[view->added.offset] = (uint16_t)id;
-    view->id = entry->last;
-    entry->cookie = buffer->cookie;
-    entry->writable = writable ? len : 0u;
-    entry->slots = 1;
-    virtq_place_step(&view->added, 1, view->size);
-    view->room--;
+    virtq_packed_driver_write(desc, how, addr, len, (uint16_t)view->id);
+    virtq_packed_driver_enter(q, how, view, buffer, flags, writable ? len : 0u);
     /* As in virtq_walk_single(). */
     __asm__ __volatile__("" ::: "memory");
+    return true;
+}
+
+/** @brief A buffer of more segments, in one table. @param q the queue @param how the instance, a
+ * computed one @param view what add looks at @param buffer the buffer, not flagged @return whether
+ * it was placed; else nothing changed: place it, to know why */
+VIRTQ_TEMPLATE bool virtq_packed_driver_tabled(struct virtq_packed_driver *q, unsigned how,
+                                               struct virtq_packed_driver_view *view,
+                                               const struct virtq_buffer *buffer)
+{
+    const uint32_t count = (uint32_t)buffer->readable + buffer->writable;
+    const size_t offset = (size_t)q->core.table_bytes * view->id;
+    int64_t bytes;
+
+    if (VIRTQ_UNLIKELY(view->room == 0u)) {
+        return false;
+    }
+    bytes = virtq_driver_table_try(&q->core, how, buffer, q->core.tables + offset, true);
+    if (VIRTQ_UNLIKELY(bytes < 0)) {
+        return false;
+    }
+    virtq_packed_driver_write(&view->desc[view->added.offset], how, q->core.tables_addr + offset,
+                              count * VIRTQ_TABLE_ENTRY, (uint16_t)view->id);
+    virtq_packed_driver_enter(q, how, view, buffer, view->added.bits | VIRTQ_DESC_F_INDIRECT,
+                              bytes > (int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)bytes);
     return true;
 }
 
@@ -324,6 +362,9 @@ VIRTQ_TEMPLATE int virtq_packed_driver_add_one(struct virtq_packed_driver *q, un
         }
         if (shape == 0x10000u &&
             VIRTQ_LIKELY(virtq_packed_driver_single(q, how, view, buffer, true))) {
+            return VIRTQ_OK;
+        }
+        if (VIRTQ_LIKELY(virtq_packed_driver_tabled(q, how, view, buffer))) {
             return VIRTQ_OK;
         }
     }

@@ -98,6 +98,29 @@ VIRTQ_TEMPLATE uint64_t virtq_shm_order64(uint64_t value, unsigned how)
     return virtq_shm_swaps(how) ? virtq_shm_swap64(value) : value;
 }
 
+/** @brief Two 16-bit fields that lie side by side as the one word they are loaded as. @param first
+ * the one at the lower address @param second the other @param how the instance @return the word in
+ * processor order */
+VIRTQ_TEMPLATE uint32_t virtq_shm_pair(uint16_t first, uint16_t second, unsigned how)
+{
+    return (how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u ? (uint32_t)first << 16 | second
+                                                   : (uint32_t)second << 16 | first;
+}
+
+/** @brief The field at the lower address. @param tail the word @param how the instance @return it
+ */
+VIRTQ_TEMPLATE uint16_t virtq_shm_pair_first(uint32_t tail, unsigned how)
+{
+    return (uint16_t)((how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u ? tail >> 16 : tail);
+}
+
+/** @brief The field at the higher address. @param tail the word @param how the instance @return it
+ */
+VIRTQ_TEMPLATE uint16_t virtq_shm_pair_second(uint32_t tail, unsigned how)
+{
+    return (uint16_t)((how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u ? tail : tail >> 16);
+}
+
 /** @brief One 16-bit load. @param from ring word @param how an instance @return its value */
 VIRTQ_TEMPLATE uint16_t virtq_shm_load16(const uint16_t *from, unsigned how)
 {

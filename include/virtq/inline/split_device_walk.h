@@ -34,7 +34,7 @@ VIRTQ_TEMPLATE int virtq_split_device_entries(struct virtq_device_core *core, un
                                               struct virtq_entry *entry)
 {
     for (uint32_t steps = table->entries - index;;) {
-        const uint16_t flags = virtq_walk_tail_first(entry->tail, how);
+        const uint16_t flags = virtq_shm_pair_first(entry->tail, how);
         int result;
 
         if ((flags & VIRTQ_DESC_F_INDIRECT) != 0u) {
@@ -45,7 +45,7 @@ VIRTQ_TEMPLATE int virtq_split_device_entries(struct virtq_device_core *core, un
         if (result != VIRTQ_OK || (flags & VIRTQ_DESC_F_NEXT) == 0u) {
             return result;
         }
-        index = virtq_walk_tail_second(entry->tail, how);
+        index = virtq_shm_pair_second(entry->tail, how);
         if (index >= table->entries) {
             return (int)VIRTQ_REASON_TABLE_RANGE;
         }
@@ -144,7 +144,7 @@ VIRTQ_TEMPLATE int virtq_split_device_table(struct virtq_device_core *core, unsi
         return virtq_split_device_leave(core, how, walk, table, 0, entry);
     }
     from = virtq_walk_rows(core, how, walk, base, len / 16u, false, &entry);
-    flags = virtq_walk_tail_first(entry.tail, how);
+    flags = virtq_shm_pair_first(entry.tail, how);
     if (VIRTQ_LIKELY((flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT)) == 0u)) {
         return virtq_walk_element(core, how, walk, entry.addr, entry.len,
                                   (flags & VIRTQ_DESC_F_WRITE) != 0u);

@@ -107,20 +107,18 @@ VIRTQ_TEMPLATE int virtq_split_driver_place_table(struct virtq_split_driver *q, 
                                                   const struct virtq_driver_source *source)
 {
     const size_t offset = (size_t)q->core.table_bytes * q->head;
-    uint64_t writable = 0;
-    int error;
+    int64_t writable;
 
     if (VIRTQ_UNLIKELY(q->core.room == 0u)) {
         return VIRTQ_EFULL;
     }
-    error =
-        virtq_driver_table_fill(&q->core, how, source, q->core.tables + offset, false, &writable);
-    if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
-        return error;
+    writable = virtq_driver_table_fill(&q->core, how, source, q->core.tables + offset, false);
+    if (VIRTQ_UNLIKELY(writable < 0)) {
+        return (int)writable;
     }
     virtq_split_driver_write(&q->desc[q->head], how, q->core.tables_addr + offset,
                              (uint32_t)source->count * VIRTQ_TABLE_ENTRY, VIRTQ_DESC_F_INDIRECT, 0);
-    virtq_split_driver_commit(q, how, buffer, 1, q->head, q->next[q->head], writable);
+    virtq_split_driver_commit(q, how, buffer, 1, q->head, q->next[q->head], (uint64_t)writable);
     return VIRTQ_OK;
 }
 
@@ -246,6 +244,29 @@ VIRTQ_TEMPLATE void virtq_split_driver_look_back(struct virtq_split_driver *q,
     q->core.room = (uint16_t)view->room;
 }
 
+/** @brief Puts a buffer of one ring descriptor into the books and its head into the available
+ * ring. @param view what add looks at @param how the instance @param buffer the buffer @param
+ * writable bytes the device may write */
+VIRTQ_TEMPLATE void virtq_split_driver_enter(struct virtq_split_driver_view *view, unsigned how,
+                                             const struct virtq_buffer *buffer, uint32_t writable)
+{
+    const uint32_t head = view->head;
+    const uint32_t slot = view->added & view->mask;
+    struct virtq_driver_entry *entry = &view->entries[head];
+
+    entry->cookie = buffer->cookie;
+    entry->writable = writable;
+    entry->slots = 1;
+    entry->last = (uint16_t)head;
+    if (view->heads[slot] != head) {
+        view->heads[slot] = (uint16_t)head;
+        virtq_shm_store16(&view->ring[slot], (uint16_t)head, how);
+    }
+    view->head = view->next[head];
+    view->added++;
+    view->room--;
+}
+
 /** @brief A buffer of one segment, in one ring descriptor: all that placing would do, known
  * beforehand.
  * @param q the queue @param how the instance, a computed one @param view what add looks at @param
@@ -256,10 +277,7 @@ VIRTQ_TEMPLATE bool virtq_split_driver_single(const struct virtq_split_driver *q
                                               const struct virtq_buffer *buffer,
                                               const bool writable)
 {
-    const uint32_t head = view->head;
-    const uint32_t slot = view->added & view->mask;
-    struct virtq_driver_entry *entry = &view->entries[head];
-    struct virtq_desc *desc = &view->desc[head];
+    struct virtq_desc *desc = &view->desc[view->head];
     uint64_t addr;
     uint32_t len;
 
@@ -272,19 +290,34 @@ VIRTQ_TEMPLATE bool virtq_split_driver_single(const struct virtq_split_driver *q
     virtq_shm_store64(&desc->addr, addr, how);
     virtq_shm_store32(&desc->len, len, how);
     virtq_shm_store16(&desc->flags, writable ? VIRTQ_DESC_F_WRITE : 0, how);
-    entry->cookie = buffer->cookie;
-    entry->writable = writable ? len : 0u;
-    entry->slots = 1;
-    entry->last = (uint16_t)head;
-    if (view->heads[slot] != head) {
-        view->heads[slot] = (uint16_t)head;
-        virtq_shm_store16(&view->ring[slot], (uint16_t)head, how);
-    }
-    view->head = view->next[head];
-    view->added++;
-    view->room--;
+    virtq_split_driver_enter(view, how, buffer, writable ? len : 0u);
     /* As in virtq_walk_single(). */
     __asm__ __volatile__("" ::: "memory");
+    return true;
+}
+
+/** @brief A buffer of more segments, in one table. @param q the queue @param how the instance, a
+ * computed one @param view what add looks at @param buffer the buffer, not flagged @return whether
+ * it was placed; else nothing changed: place it, to know why */
+VIRTQ_TEMPLATE bool virtq_split_driver_tabled(const struct virtq_split_driver *q, unsigned how,
+                                              struct virtq_split_driver_view *view,
+                                              const struct virtq_buffer *buffer)
+{
+    const uint32_t count = (uint32_t)buffer->readable + buffer->writable;
+    const size_t offset = (size_t)q->core.table_bytes * view->head;
+    int64_t bytes;
+
+    if (VIRTQ_UNLIKELY(view->room == 0u)) {
+        return false;
+    }
+    bytes = virtq_driver_table_try(&q->core, how, buffer, q->core.tables + offset, false);
+    if (VIRTQ_UNLIKELY(bytes < 0)) {
+        return false;
+    }
+    virtq_split_driver_write(&view->desc[view->head], how, q->core.tables_addr + offset,
+                             count * VIRTQ_TABLE_ENTRY, VIRTQ_DESC_F_INDIRECT, 0);
+    virtq_split_driver_enter(view, how, buffer,
+                             bytes > (int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)bytes);
     return true;
 }
 
@@ -306,6 +339,9 @@ VIRTQ_TEMPLATE int virtq_split_driver_add_one(struct virtq_split_driver *q, unsi
         }
         if (shape == 0x10000u &&
             VIRTQ_LIKELY(virtq_split_driver_single(q, how, view, buffer, true))) {
+            return VIRTQ_OK;
+        }
+        if (VIRTQ_LIKELY(virtq_split_driver_tabled(q, how, view, buffer))) {
             return VIRTQ_OK;
         }
     }

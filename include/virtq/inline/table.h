@@ -133,35 +133,12 @@ VIRTQ_OUTLINE int virtq_walk_copy16(struct virtq_device_core *core, unsigned how
     return VIRTQ_OK;
 }
 
-/** @brief Two 16-bit fields that lie side by side as the one word they are loaded as. @param first
- * the one at the lower address @param second the other @param how the instance @return the word in
- * processor order */
-VIRTQ_TEMPLATE uint32_t virtq_walk_tail(uint16_t first, uint16_t second, unsigned how)
-{
-    return (how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u ? (uint32_t)first << 16 | second
-                                                   : (uint32_t)second << 16 | first;
-}
-
-/** @brief The field at the lower address. @param tail the word @param how the instance @return it
- */
-VIRTQ_TEMPLATE uint16_t virtq_walk_tail_first(uint32_t tail, unsigned how)
-{
-    return (uint16_t)((how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u ? tail >> 16 : tail);
-}
-
-/** @brief The field at the higher address. @param tail the word @param how the instance @return it
- */
-VIRTQ_TEMPLATE uint16_t virtq_walk_tail_second(uint32_t tail, unsigned how)
-{
-    return (uint16_t)((how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u ? tail : tail >> 16);
-}
-
 /** @brief A table entry, as it lies: split order, for a packed one has id and flags where a split
  * one has flags and next. */
 struct virtq_entry {
     uint64_t addr; /**< Device address. */
     uint32_t len;  /**< Bytes. */
-    uint32_t tail; /**< The rest, see virtq_walk_tail(). */
+    uint32_t tail; /**< The rest, see virtq_shm_pair(). */
 };
 
 /** @brief Reads an entry, each word of it once. @param from where @param how the instance @return a
@@ -239,12 +216,12 @@ VIRTQ_TEMPLATE const unsigned char *virtq_walk_row(const struct virtq_device_cor
         core->windows[writable ? VIRTQ_WINDOW_WRITE : VIRTQ_WINDOW_READ];
     const uint16_t write = writable ? VIRTQ_DESC_F_WRITE : 0;
     /* Flags and `next` in one comparison: both are as they should be, or the row is at its end. */
-    const uint32_t step = virtq_walk_tail(0, 1, how);
-    uint32_t expected = virtq_walk_tail(VIRTQ_DESC_F_NEXT | write, (uint16_t)(index + 1u), how);
+    const uint32_t step = virtq_shm_pair(0, 1, how);
+    uint32_t expected = virtq_shm_pair(VIRTQ_DESC_F_NEXT | write, (uint16_t)(index + 1u), how);
 
     while (from != last) {
-        if (packed ? (entry->tail & virtq_walk_tail(0, VIRTQ_DESC_F_WRITE, how)) !=
-                         virtq_walk_tail(0, write, how)
+        if (packed ? (entry->tail & virtq_shm_pair(0, VIRTQ_DESC_F_WRITE, how)) !=
+                         virtq_shm_pair(0, write, how)
                    : entry->tail != expected) {
             break;
         }
@@ -274,8 +251,8 @@ VIRTQ_TEMPLATE const unsigned char *virtq_walk_rows(const struct virtq_device_co
 {
     const bool room = (size_t)(walk->end - walk->piece) > entries && VIRTQ_LIKELY(!walk->writable);
     const unsigned char *last = VIRTQ_LIKELY(room) ? base + (size_t)(entries - 1u) * 16u : base;
-    const uint32_t want = packed ? virtq_walk_tail(0, VIRTQ_DESC_F_WRITE, how)
-                                 : virtq_walk_tail(VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_NEXT, 0, how);
+    const uint32_t want = packed ? virtq_shm_pair(0, VIRTQ_DESC_F_WRITE, how)
+                                 : virtq_shm_pair(VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_NEXT, 0, how);
     const unsigned char *from;
 
     *entry = virtq_walk_load(base, how);
