@@ -171,6 +171,19 @@ VIRTQ_TEMPLATE int virtq_packed_driver_drain_closely(struct virtq_packed_driver 
     return done != 0u ? (int)done : taken;
 }
 
+/** @brief A used descriptor with something wrong. H2, H3. @param q the queue @param place where
+ * @param id as read @param len as read @return 0: the length is to be clamped; or VIRTQ_EBROKEN */
+VIRTQ_COLD int virtq_packed_driver_doubt(struct virtq_packed_driver *q, struct virtq_place place,
+                                         uint32_t id, uint32_t len)
+{
+    const uint16_t position = virtq_place_position(place);
+
+    if (id >= q->core.size || q->core.entries[id].slots == 0u) {
+        return virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_ID, position, id);
+    }
+    return virtq_driver_core_clamp(&q->core, position, len);
+}
+
 /** @brief The loop of a poll. @param q the queue @param how the instance @param completions room
  * @param count at most so many @return how many were taken, or VIRTQ_EBROKEN */
 VIRTQ_TEMPLATE int virtq_packed_driver_drain(struct virtq_packed_driver *q, unsigned how,
@@ -204,13 +217,8 @@ VIRTQ_TEMPLATE int virtq_packed_driver_drain(struct virtq_packed_driver *q, unsi
         id = virtq_shm_load16(&desc->id, how);
         len = virtq_shm_load32(&desc->len, how);
         entry = &entries[id];
-        if (VIRTQ_UNLIKELY(id >= size || entry->slots == 0u)) {
-            error = virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_ID,
-                                            virtq_place_position(place), id);
-            break;
-        }
-        if (VIRTQ_UNLIKELY(len > entry->writable)) {
-            error = virtq_driver_core_clamp(&q->core, virtq_place_position(place), len);
+        if (VIRTQ_UNLIKELY(id >= size || entry->slots == 0u || len > entry->writable)) {
+            error = virtq_packed_driver_doubt(q, place, id, len);
             if (error != VIRTQ_OK) {
                 break;
             }
