@@ -14,7 +14,7 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
 status=0
-valgrind --quiet --trace-children=yes --leak-check=full --show-leak-kinds=definite,indirect,possible \
+VIRTQ_TEST_HURRIED=1 valgrind --quiet --trace-children=yes --leak-check=full --show-leak-kinds=definite,indirect,possible \
     --errors-for-leak-kinds=definite,indirect,possible --fair-sched=yes \
     --suppressions="$(dirname "$0")/valgrind.supp" --log-file="$logs/%p" "$@" || status=$?
 

@@ -20,7 +20,7 @@ static void know(struct fake_space *fake, virtq_addr_t addr, uint32_t permission
 Test(spec_fifth_space, a_segment_across_a_page_becomes_two_runs_that_go_backwards)
 {
     struct fake_space fake;
-    struct spaces_buffer buffer;
+    struct spaces_buffer buffer = {0};
     unsigned char bytes[100];
 
     fake_space_init(&fake, granules, GRANULES);
@@ -47,7 +47,7 @@ Test(spec_fifth_space, a_segment_across_a_page_becomes_two_runs_that_go_backward
 Test(spec_fifth_space, a_window_is_exactly_the_bytes_that_were_granted)
 {
     struct fake_space fake;
-    struct spaces_buffer buffer;
+    struct spaces_buffer buffer = {0};
     struct virtq_window window;
 
     fake_space_init(&fake, granules, GRANULES);
@@ -71,7 +71,7 @@ Test(spec_fifth_space, a_window_is_exactly_the_bytes_that_were_granted)
 Test(spec_fifth_space, no_window_outlives_its_unmapping)
 {
     struct fake_space fake;
-    struct spaces_buffer buffer;
+    struct spaces_buffer buffer = {0};
     struct virtq_window window;
     uint64_t generation;
     virtq_addr_t addr;
@@ -98,7 +98,7 @@ Test(spec_fifth_space, no_window_outlives_its_unmapping)
 Test(spec_fifth_space, a_permission_is_a_promise_too)
 {
     struct fake_space fake;
-    struct spaces_buffer buffer;
+    struct spaces_buffer buffer = {0};
     struct virtq_window window;
 
     fake_space_init(&fake, granules, GRANULES);
@@ -113,7 +113,7 @@ Test(spec_fifth_space, a_permission_is_a_promise_too)
 Test(spec_fifth_space, every_broken_promise_of_a_driver_is_seen)
 {
     struct fake_space fake;
-    struct spaces_buffer buffer;
+    struct spaces_buffer buffer = {0};
 
     for (unsigned which = 0; which < 4; which++) {
         fake_space_init(&fake, granules, GRANULES);
@@ -135,7 +135,7 @@ Test(spec_fifth_space, every_broken_promise_of_a_driver_is_seen)
 Test(spec_fifth_space, all_or_nothing)
 {
     struct fake_space fake;
-    struct spaces_buffer buffer;
+    struct spaces_buffer buffer = {0};
 
     fake_space_init(&fake, granules, 3);
     for (unsigned i = 0; i < 4; i++) {
@@ -173,7 +173,7 @@ Test(spec_fifth_space, what_is_shared_is_contiguous_for_the_device_in_many_windo
 Test(spec_fifth_space, only_so_many_windows_are_known_at_a_time)
 {
     struct fake_space fake;
-    struct spaces_buffer buffers[FAKE_SPACE_KNOWN + 1];
+    static struct spaces_buffer buffers[FAKE_SPACE_KNOWN + 1];
     uint64_t generation = 0;
 
     fake_space_init(&fake, granules, GRANULES);

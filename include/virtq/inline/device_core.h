@@ -325,7 +325,9 @@ VIRTQ_TEMPLATE void virtq_device_core_popped(struct virtq_device_core *core, uin
                                              const struct virtq_chain *chains, uint32_t count,
                                              uint32_t pieces)
 {
-    core->ahead = core->ahead > ring ? core->ahead - ring : 0u;
+    if (VIRTQ_UNLIKELY(core->ahead != 0u)) {
+        core->ahead = core->ahead > ring ? core->ahead - ring : 0u;
+    }
     core->in_flight += count;
     core->counters.added += count;
     core->counters.window_hits += pieces;

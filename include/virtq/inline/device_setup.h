@@ -195,7 +195,6 @@ VIRTQ_INLINE void virtq_packed_device_start(struct virtq_packed_device *q, unsig
     q->popped = available;
     q->pushed = used;
     q->published = used;
-    q->unpublished_slots = 0;
     q->slots = virtq_position_between(used, available, q->core.size);
 }
 

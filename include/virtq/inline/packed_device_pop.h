@@ -68,131 +68,6 @@ VIRTQ_TEMPLATE int virtq_packed_device_admit(struct virtq_packed_device *q,
     return VIRTQ_OK;
 }
 
-/** @brief A buffer that takes a walk. @param q the queue @param how the instance @param view what
- * pop looks at; its piece moves on @param chain result, id included @param desc its head, as read
- * @param slots result: ring descriptors @return as for the walker, or VIRTQ_EBROKEN */
-VIRTQ_TEMPLATE int virtq_packed_device_follow(struct virtq_packed_device *q, unsigned how,
-                                              struct virtq_packed_device_view *view,
-                                              struct virtq_chain *chain, struct pvirtq_desc desc,
-                                              uint32_t *slots)
-{
-    struct virtq_walk walk;
-    int result;
-
-    q->popped = virtq_packed_place_position(&view->place);
-    q->slots = view->slots + virtq_packed_device_done(q, view);
-    virtq_walk_begin(&walk, chain, view->piece, view->end);
-    result = VIRTQ_PACKED_DEVICE_CHOOSE(how, list, q, &walk, desc, slots);
-    if (VIRTQ_LIKELY(result == VIRTQ_OK)) {
-        view->piece = walk.piece;
-    }
-    return result;
-}
-
-/** @brief Ends the taking of a buffer that took a walk. @param q the queue @param view what pop
- * looks at @param chain the buffer @param result of the walk @param alone whether it had all the
- * caller's pieces to itself @param slots its ring descriptors @return 0, or VIRTQ_EMISS,
- * VIRTQ_EBROKEN, VIRTQ_EFULL (come back with all pieces free) */
-VIRTQ_TEMPLATE int virtq_packed_device_took(struct virtq_packed_device *q,
-                                            struct virtq_packed_device_view *view,
-                                            struct virtq_chain *chain, int result, bool alone,
-                                            uint32_t slots)
-{
-    struct virtq_device_entry *entry;
-    uint32_t next;
-    uint32_t left;
-
-    if (VIRTQ_UNLIKELY(virtq_packed_device_admit(q, view, chain->id) != VIRTQ_OK)) {
-        return VIRTQ_EBROKEN;
-    }
-    if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
-        result = virtq_walk_refuse(&q->core, chain, result, alone);
-        if (result != VIRTQ_OK) {
-            return result;
-        }
-    }
-    entry = &view->entries[chain->id];
-    entry->limit = virtq_device_core_limit(chain->writable_bytes);
-    entry->ticket = view->ticket + slots - 1u;
-    virtq_packed_place_step(&view->place, slots, view->size);
-    view->slots += slots - 1u;
-    next = view->ticket + VIRTQ_TICKET_NEXT;
-    left = (view->last - next) >> 16;
-    virtq_packed_device_aim(view, next,
-                            slots == 1u ? left : virtq_packed_device_bound(q, view, next, left));
-    return VIRTQ_OK;
-}
-
-/** @brief Takes a buffer that takes a walk. @param q the queue @param how the instance @param view
- * what pop looks at @param chain result @param desc its head, as read @param pieces the caller's
- * array @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back with all pieces free) */
-VIRTQ_TEMPLATE int virtq_packed_device_take_list(struct virtq_packed_device *q, unsigned how,
-                                                 struct virtq_packed_device_view *view,
-                                                 struct virtq_chain *chain, struct pvirtq_desc desc,
-                                                 const struct virtq_piece *pieces)
-{
-    const bool alone = view->piece == pieces;
-    uint32_t slots = 1;
-    int result = virtq_packed_device_follow(q, how, view, chain, desc, &slots);
-
-    return VIRTQ_UNLIKELY(result == VIRTQ_EBROKEN)
-               ? VIRTQ_EBROKEN
-               : virtq_packed_device_took(q, view, chain, result, alone, slots);
-}
-
-/** @brief Takes a buffer that is one table. @param q the queue @param how the instance @param view
- * what pop looks at @param chain result @param desc its one descriptor, as read @param pieces the
- * caller's array @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back with all pieces
- * free) */
-VIRTQ_TEMPLATE int virtq_packed_device_take_table(struct virtq_packed_device *q, unsigned how,
-                                                  struct virtq_packed_device_view *view,
-                                                  struct virtq_chain *chain,
-                                                  struct pvirtq_desc desc,
-                                                  const struct virtq_piece *pieces)
-{
-    const bool alone = view->piece == pieces;
-    const struct virtq_walked walked = VIRTQ_PACKED_DEVICE_CHOOSE(
-        how, whole, &q->core, chain, view->piece, view->end, desc.addr, desc.len);
-
-    chain->id = virtq_shm_load16(&view->place.at->id, how);
-    if (VIRTQ_LIKELY(walked.result == VIRTQ_OK)) {
-        view->piece = walked.piece;
-    }
-    return virtq_packed_device_took(q, view, chain, (int)walked.result, alone, 1);
-}
-
-/** @brief Takes one plain descriptor. @param q the queue @param how the instance @param view what
- * pop looks at @param chain result @param desc as read @param pieces the caller's array @param
- * writable the part: a constant @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back
- * with all pieces free) */
-VIRTQ_TEMPLATE int virtq_packed_device_take_single(struct virtq_packed_device *q, unsigned how,
-                                                   struct virtq_packed_device_view *view,
-                                                   struct virtq_chain *chain,
-                                                   struct pvirtq_desc desc,
-                                                   const struct virtq_piece *pieces,
-                                                   const bool writable)
-{
-    struct virtq_device_entry *entry;
-    size_t id;
-
-    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_PREMAPPED ||
-        VIRTQ_UNLIKELY(
-            !virtq_walk_single(&q->core, chain, &view->piece, &desc.addr, desc.len, writable))) {
-        return virtq_packed_device_take_list(q, how, view, chain, desc, pieces);
-    }
-    id = virtq_shm_load16(&view->place.at->id, how);
-    VIRTQ_OPAQUE(id);
-    chain->id = (uint16_t)id;
-    if (VIRTQ_UNLIKELY(virtq_packed_device_admit(q, view, id) != VIRTQ_OK)) {
-        return VIRTQ_EBROKEN;
-    }
-    entry = &view->entries[id];
-    entry->limit = writable ? virtq_device_core_limit(desc.len) : 1u;
-    entry->ticket = view->ticket;
-    virtq_packed_place_step(&view->place, 1, view->size);
-    return VIRTQ_OK;
-}
-
 /** @brief What the driver unmapped before it made this descriptor available was withdrawn before we
  * saw it: compares once more, after the acquire. @param q the queue @param how the instance @param
  * view what pop looks at @return 0, VIRTQ_EMISS or VIRTQ_EBROKEN */
@@ -208,48 +83,244 @@ VIRTQ_TEMPLATE int virtq_packed_device_recheck(struct virtq_packed_device *q, un
     return error;
 }
 
-/** @brief Takes one buffer, if there is one. @param q the queue @param how the instance @param view
- * what pop looks at @param chain result @param pieces the caller's array @return 0; 1 if none is
- * available; or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back with all pieces free) */
-VIRTQ_TEMPLATE int virtq_packed_device_take(struct virtq_packed_device *q, unsigned how,
-                                            struct virtq_packed_device_view *view,
-                                            struct virtq_chain *chain,
-                                            const struct virtq_piece *pieces)
+/** @brief Reads the next flags, once. @param q the queue @param how the instance @param view what
+ * pop looks at @param flags result: those that count @return 0, VIRTQ_EMISS or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_packed_device_peek(struct virtq_packed_device *q, unsigned how,
+                                            struct virtq_packed_device_view *view, uint32_t *flags)
 {
     const unsigned kind = how & VIRTQ_INSTANCE_KIND;
-    const uint32_t both = PVIRTQ_DESC_F_AVAIL | PVIRTQ_DESC_F_USED;
-    const uint32_t special = VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_WRITE;
+    const uint32_t known = PVIRTQ_DESC_F_AVAIL | PVIRTQ_DESC_F_USED | VIRTQ_DESC_F_NEXT |
+                           VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_WRITE;
     /* B9, partner B8 of the driver: flags before address, length and id. */
-    uint32_t flags = virtq_shm_load16_acquire(&view->place.at->flags, how) & (both | special);
-    struct pvirtq_desc desc;
+    uint32_t read = virtq_shm_load16_acquire(&view->place.at->flags, how) & known;
 
-    VIRTQ_OPAQUE(flags);
+    VIRTQ_OPAQUE(read);
+    *flags = read;
     virtq_barrier_read(how);
     if (kind == VIRTQ_INSTANCE_CALLED || kind == VIRTQ_INSTANCE_PREMAPPED) {
-        int error = virtq_packed_device_recheck(q, how, view);
+        return virtq_packed_device_recheck(q, how, view);
+    }
+    return VIRTQ_OK;
+}
 
-        if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
-            return error;
-        }
-    }
-    /* P2: AVAIL is our wrap counter and USED the inverse; one test for that and for a plain buffer.
-     */
-    if (VIRTQ_LIKELY(flags == view->place.bits)) {
-        desc = virtq_packed_device_read(view->place.at, how, 0);
-        return virtq_packed_device_take_single(q, how, view, chain, desc, pieces, false);
-    }
-    if (VIRTQ_LIKELY(flags == (view->place.bits | VIRTQ_DESC_F_WRITE))) {
-        desc = virtq_packed_device_read(view->place.at, how, VIRTQ_DESC_F_WRITE);
-        return virtq_packed_device_take_single(q, how, view, chain, desc, pieces, true);
-    }
-    if ((flags & both) != view->place.bits) {
+/** @brief Takes one plain descriptor. @param q the queue @param how the instance @param view what
+ * pop looks at @param chain result @param desc as read; the same afterwards @param writable the
+ * part: a constant @return 0; 1: take it in the general way; or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_packed_device_single(struct virtq_packed_device *q, unsigned how,
+                                              struct virtq_packed_device_view *view,
+                                              struct virtq_chain *chain, struct pvirtq_desc *desc,
+                                              const bool writable)
+{
+    struct virtq_device_entry *entry;
+    size_t id;
+
+    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_PREMAPPED ||
+        VIRTQ_UNLIKELY(
+            !virtq_walk_single(&q->core, chain, &view->piece, &desc->addr, desc->len, writable))) {
         return 1;
     }
-    desc = virtq_packed_device_read(view->place.at, how, (uint16_t)flags);
-    if (VIRTQ_LIKELY((flags & ~(both | VIRTQ_DESC_F_WRITE)) == VIRTQ_DESC_F_INDIRECT)) {
-        return virtq_packed_device_take_table(q, how, view, chain, desc, pieces);
+    id = virtq_shm_load16(&view->place.at->id, how);
+    VIRTQ_OPAQUE(id);
+    chain->id = (uint16_t)id;
+    if (VIRTQ_UNLIKELY(virtq_packed_device_admit(q, view, id) != VIRTQ_OK)) {
+        return VIRTQ_EBROKEN;
     }
-    return virtq_packed_device_take_list(q, how, view, chain, desc, pieces);
+    entry = &view->entries[id];
+    entry->limit = writable ? virtq_device_core_limit(desc->len) : 1u;
+    entry->ticket = view->ticket;
+    virtq_packed_place_step(&view->place, 1, view->size);
+    return VIRTQ_OK;
+}
+
+/** @brief Walks a buffer of any kind. @param q the queue @param how the instance @param view what
+ * pop looks at @param walk begun; its chain gets the id @param desc its head, as read @param slots
+ * result: ring descriptors @return as for the walker, or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_packed_device_follow(struct virtq_packed_device *q, unsigned how,
+                                              const struct virtq_packed_device_view *view,
+                                              struct virtq_walk *walk, struct pvirtq_desc desc,
+                                              uint32_t *slots)
+{
+    struct virtq_walk local;
+    uint32_t count = 0;
+    int result;
+
+    if (VIRTQ_LIKELY((desc.flags & (VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_NEXT)) ==
+                     VIRTQ_DESC_F_INDIRECT)) {
+        *slots = 1;
+        walk->chain->id = virtq_shm_load16(&view->place.at->id, how);
+        result = virtq_packed_device_table(&q->core, how, walk, desc.addr, desc.len);
+        return VIRTQ_LIKELY(result == VIRTQ_OK) ? virtq_walk_end(walk) : result;
+    }
+    local = *walk;
+    q->popped = virtq_packed_place_position(&view->place);
+    q->slots = view->slots + virtq_packed_device_done(q, view);
+    result = VIRTQ_PACKED_DEVICE_CHOOSE(how, list, q, &local, desc, &count);
+    walk->piece = local.piece;
+    *slots = count;
+    return result;
+}
+
+/** @brief Takes a buffer of any kind. @param q the queue @param how the instance @param view what
+ * pop looks at @param chain result @param desc its head, as read @param pieces the caller's array
+ * @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back with all pieces free) */
+VIRTQ_TEMPLATE int virtq_packed_device_take(struct virtq_packed_device *q, unsigned how,
+                                            struct virtq_packed_device_view *view,
+                                            struct virtq_chain *chain, struct pvirtq_desc desc,
+                                            const struct virtq_piece *pieces)
+{
+    const uint32_t next = view->ticket + VIRTQ_TICKET_NEXT;
+    uint32_t left = (view->last - next) >> 16;
+    struct virtq_device_entry *entry;
+    struct virtq_walk walk;
+    uint32_t slots;
+    int result;
+
+    virtq_walk_begin(&walk, chain, view->piece, view->end);
+    result = virtq_packed_device_follow(q, how, view, &walk, desc, &slots);
+    if (VIRTQ_UNLIKELY(result == VIRTQ_EBROKEN ||
+                       virtq_packed_device_admit(q, view, chain->id) != VIRTQ_OK)) {
+        return VIRTQ_EBROKEN;
+    }
+    if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
+        result = virtq_walk_refuse(&q->core, chain, result, view->piece == pieces);
+        if (result != VIRTQ_OK) {
+            return result;
+        }
+    } else {
+        view->piece = walk.piece;
+    }
+    entry = &view->entries[chain->id];
+    entry->limit = virtq_device_core_limit(chain->writable_bytes);
+    entry->ticket = view->ticket + slots - 1u;
+    virtq_packed_place_step(&view->place, slots, view->size);
+    if (slots != 1u) {
+        view->slots += slots - 1u;
+        left = virtq_packed_device_bound(q, view, next, left);
+    }
+    virtq_packed_device_aim(view, next, left);
+    return VIRTQ_OK;
+}
+
+/** @brief The loop of a pop in the general way, once something was met that is more than a plain
+ * descriptor. @param q the queue @param how the instance @param outer what pop looks at @param
+ * chain the buffer it met @param desc its head, as read @param pieces the caller's array @return 0;
+ * 1 if no more are available; or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back with all pieces
+ * free)
+ */
+VIRTQ_TEMPLATE int virtq_packed_device_general(struct virtq_packed_device *q, unsigned how,
+                                               struct virtq_packed_device_view *outer,
+                                               struct virtq_chain *chain, struct pvirtq_desc desc,
+                                               const struct virtq_piece *pieces)
+{
+    const uint32_t both = PVIRTQ_DESC_F_AVAIL | PVIRTQ_DESC_F_USED;
+    struct virtq_packed_device_view view = *outer;
+    uint32_t flags;
+    int result;
+
+    for (;;) {
+        result = virtq_packed_device_take(q, how, &view, chain, desc, pieces);
+        if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
+            break;
+        }
+        view.ticket += VIRTQ_TICKET_NEXT;
+        chain++;
+        if (view.ticket == view.last) {
+            break;
+        }
+        result = virtq_packed_device_peek(q, how, &view, &flags);
+        if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
+            break;
+        }
+        if ((flags & both) != view.place.bits) {
+            result = 1;
+            break;
+        }
+        desc = virtq_packed_device_read(view.place.at, how, (uint16_t)flags);
+    }
+    *outer = view;
+    return result;
+}
+
+/** @brief Each instance of it, out of line: buffers of one descriptor do not pay for its registers.
+ * @param name of the instance @param how the instance */
+#define VIRTQ_PACKED_DEVICE_GENERAL(name, how)                                                \
+    VIRTQ_OUTLINE int virtq_packed_device_##name##_general(                                   \
+        struct virtq_packed_device *q, struct virtq_packed_device_view *view,                 \
+        struct virtq_chain *chain, struct pvirtq_desc desc, const struct virtq_piece *pieces) \
+    {                                                                                         \
+        return virtq_packed_device_general(q, how, view, chain, desc, pieces);                \
+    }
+VIRTQ_PACKED_DEVICE_GENERAL(called, VIRTQ_INSTANCE_CALLED)
+VIRTQ_PACKED_DEVICE_GENERAL(direct, VIRTQ_INSTANCE_DIRECT)
+VIRTQ_PACKED_DEVICE_GENERAL(bar, VIRTQ_INSTANCE_BAR)
+VIRTQ_PACKED_DEVICE_GENERAL(premapped, VIRTQ_INSTANCE_PREMAPPED)
+#undef VIRTQ_PACKED_DEVICE_GENERAL
+
+/** @brief Goes on in the general way, with a copy, so that nothing of what the short way uses has
+ * an address. @param q the queue @param how the instance @param view what pop looks at @param chain
+ * the buffer that was met @param desc its head, as read @param pieces the caller's array @return as
+ * virtq_packed_device_general() */
+VIRTQ_TEMPLATE int virtq_packed_device_leave_short(struct virtq_packed_device *q, unsigned how,
+                                                   struct virtq_packed_device_view *view,
+                                                   struct virtq_chain *chain,
+                                                   struct pvirtq_desc desc,
+                                                   const struct virtq_piece *pieces)
+{
+    struct virtq_packed_device_view copy = *view;
+    int result;
+
+    if ((how & VIRTQ_INSTANCE_PLATFORM) != 0u) {
+        /* There are no such instances: one buffer, and back to where the barriers are. B15. */
+        copy.last = copy.ticket + VIRTQ_TICKET_NEXT;
+    }
+    result = VIRTQ_PACKED_DEVICE_CHOOSE(how, general, q, &copy, chain, desc, pieces);
+
+    *view = copy;
+    return result;
+}
+
+/** @brief The loop of a pop in the short way: as long as buffers are one plain descriptor. @param q
+ * the queue @param how the instance @param view what pop looks at @param chain the next one @param
+ * pieces the caller's array @return as virtq_packed_device_general() */
+VIRTQ_TEMPLATE int virtq_packed_device_short(struct virtq_packed_device *q, unsigned how,
+                                             struct virtq_packed_device_view *view,
+                                             struct virtq_chain *chain,
+                                             const struct virtq_piece *pieces)
+{
+    const uint32_t both = PVIRTQ_DESC_F_AVAIL | PVIRTQ_DESC_F_USED;
+
+    while (view->ticket != view->last) {
+        struct pvirtq_desc desc;
+        uint32_t flags;
+        int result = virtq_packed_device_peek(q, how, view, &flags);
+
+        if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
+            return result;
+        }
+        /* P2: AVAIL is our wrap counter and USED the inverse; one test for that and for a plain
+         * buffer. */
+        if (VIRTQ_LIKELY(flags == view->place.bits)) {
+            desc = virtq_packed_device_read(view->place.at, how, 0);
+            result = virtq_packed_device_single(q, how, view, chain, &desc, false);
+        } else if (VIRTQ_LIKELY(flags == (view->place.bits | VIRTQ_DESC_F_WRITE))) {
+            desc = virtq_packed_device_read(view->place.at, how, VIRTQ_DESC_F_WRITE);
+            result = virtq_packed_device_single(q, how, view, chain, &desc, true);
+        } else if ((flags & both) != view->place.bits) {
+            return 1;
+        } else {
+            desc = virtq_packed_device_read(view->place.at, how, (uint16_t)flags);
+            result = 1;
+        }
+        if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
+            return result < 0 ? result
+                              : virtq_packed_device_leave_short(q, how, view, chain, desc, pieces);
+        }
+        view->ticket += VIRTQ_TICKET_NEXT;
+        VIRTQ_OPAQUE(view->ticket);
+        VIRTQ_OPAQUE(view->piece);
+        chain++;
+    }
+    return VIRTQ_OK;
 }
 
 /** @brief Descriptors that are available from the next one on, so that a buffer left behind for a
@@ -291,7 +362,6 @@ VIRTQ_TEMPLATE int virtq_packed_device_pop(struct virtq_packed_device *q, unsign
 {
     const uint32_t before = q->slots;
     struct virtq_packed_device_view view;
-    struct virtq_chain *chain = chains;
     uint32_t done;
     int error = virtq_packed_device_begin(q, how);
 
@@ -309,21 +379,10 @@ VIRTQ_TEMPLATE int virtq_packed_device_pop(struct virtq_packed_device *q, unsign
     view.piece = pieces;
     view.end = pieces + piece_count;
     do {
-        virtq_packed_device_aim(
-            &view, view.ticket,
-            virtq_packed_device_bound(q, &view, view.ticket,
-                                      count - virtq_packed_device_done(q, &view)));
-        while (view.ticket != view.last) {
-            const int result = virtq_packed_device_take(q, how, &view, chain, pieces);
-
-            if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
-                error = result;
-                break;
-            }
-            view.ticket += VIRTQ_TICKET_NEXT;
-            VIRTQ_OPAQUE(view.ticket);
-            chain++;
-        }
+        done = virtq_packed_device_done(q, &view);
+        virtq_packed_device_aim(&view, view.ticket,
+                                virtq_packed_device_bound(q, &view, view.ticket, count - done));
+        error = virtq_packed_device_short(q, how, &view, chains + done, pieces);
         done = virtq_packed_device_done(q, &view);
         /* Once more if some buffers had no piece. */
     } while (VIRTQ_UNLIKELY(error == VIRTQ_OK && done < count && view.piece != view.end &&

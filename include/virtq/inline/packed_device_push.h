@@ -61,7 +61,6 @@ VIRTQ_TEMPLATE int virtq_packed_device_push(struct virtq_packed_device *q, unsig
     struct virtq_device_entry *const entries = q->core.entries;
     const uint32_t size = q->core.size;
     struct virtq_packed_place place;
-    uint16_t before;
     unsigned done;
     int error = virtq_packed_device_begin(q, how);
 
@@ -71,8 +70,7 @@ VIRTQ_TEMPLATE int virtq_packed_device_push(struct virtq_packed_device *q, unsig
     if (VIRTQ_UNLIKELY((q->core.flags & VIRTQ_CORE_IN_ORDER) != 0u)) {
         return virtq_device_core_hold(&q->core, used, count);
     }
-    before = q->pushed;
-    place = virtq_packed_place_of(q, before, virtq_position_used(before));
+    place = virtq_packed_place_of(q, q->pushed, virtq_position_used(q->pushed));
     if (q->core.unpublished == 0u && used != last) {
         used += virtq_packed_device_push_one(entries, size, how, &place, *used, &q->published_flags)
                     ? 1
@@ -86,7 +84,6 @@ VIRTQ_TEMPLATE int virtq_packed_device_push(struct virtq_packed_device *q, unsig
     }
     done = (unsigned)(used - first);
     q->pushed = virtq_packed_place_position(&place);
-    q->unpublished_slots += virtq_position_between(before, q->pushed, q->core.size);
     q->core.unpublished += done;
     return virtq_device_core_pushed(&q->core, done, count);
 }
@@ -111,7 +108,6 @@ VIRTQ_TEMPLATE void virtq_packed_device_flush(struct virtq_packed_device *q, uns
             virtq_shm_store16(&desc->flags, (uint16_t)flags, how);
         }
         q->pushed = virtq_position_advance(q->pushed, slots, q->core.size);
-        q->unpublished_slots += slots;
         q->core.unpublished += buffers;
         buffers = virtq_device_core_batch(&q->core, &used, &slots);
     }
@@ -121,6 +117,7 @@ VIRTQ_TEMPLATE void virtq_packed_device_flush(struct virtq_packed_device *q, uns
  * or an error */
 VIRTQ_TEMPLATE int virtq_packed_device_publish(struct virtq_packed_device *q, unsigned how)
 {
+    uint32_t slots;
     uint32_t count;
     int error = virtq_packed_device_begin(q, how);
 
@@ -139,10 +136,10 @@ VIRTQ_TEMPLATE int virtq_packed_device_publish(struct virtq_packed_device *q, un
     virtq_barrier_write(how);
     virtq_shm_store16_release(&q->desc[virtq_position_offset(q->published)].flags,
                               q->published_flags, how);
-    virtq_device_core_published(&q->core, q->unpublished_slots);
+    slots = virtq_position_between(q->published, q->pushed, q->core.size);
+    virtq_device_core_published(&q->core, slots);
     q->published = q->pushed;
-    q->slots -= q->unpublished_slots;
-    q->unpublished_slots = 0;
+    q->slots -= slots;
     q->core.unpublished = 0;
     return (int)count;
 }

@@ -20,10 +20,9 @@ struct virtq_packed_device {
     uint16_t popped;               /**< Position of the next available descriptor. */
     uint16_t pushed;    /**< Position of the next used descriptor, unpublished ones included. */
     uint16_t published; /**< The same as the driver sees it; its flags are what publish stores. */
-    uint16_t published_flags;   /**< Flags of the first unpublished used descriptor: the only ones
-                                   held back. */
-    uint32_t slots;             /**< Ring descriptors popped and not published as used. */
-    uint32_t unpublished_slots; /**< Ring descriptors written as used since the last publish. */
+    uint16_t published_flags; /**< Flags of the first unpublished used descriptor: the only ones
+                                 held back. */
+    uint32_t slots;           /**< Ring descriptors popped and not published as used. */
 };
 
 /** @brief Derives the pointers from `core.areas`. @param q the queue */

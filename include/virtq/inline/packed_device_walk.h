@@ -227,42 +227,19 @@ VIRTQ_TEMPLATE int virtq_packed_device_list(struct virtq_packed_device *q, unsig
     return result;
 }
 
-/** @brief A buffer that is one table and nothing else: what most buffers of more than one segment
- * are. @param core the queue @param how the instance @param chain result @param piece the first
- * free one @param end of the caller's array @param addr the table's device address @param len its
- * bytes
- * @return the next free piece, and as for the walker */
-VIRTQ_TEMPLATE struct virtq_walked virtq_packed_device_whole(
-    struct virtq_device_core *core, unsigned how, struct virtq_chain *chain,
-    struct virtq_piece *piece, struct virtq_piece *end, virtq_addr_t addr, uint32_t len)
-{
-    struct virtq_walk walk;
-    int result;
-
-    virtq_walk_begin(&walk, chain, piece, end);
-    result = virtq_packed_device_table(core, how, &walk, addr, len);
-    return virtq_walk_finish(&walk, result);
-}
-
-/** @brief Each instance of the two, out of line: a buffer of one descriptor does not pay for their
- * registers. @param name of the instance @param how the instance */
-#define VIRTQ_PACKED_DEVICE_WALKS(name, how)                                                      \
+/** @brief Each instance of it, out of line: tables do not pay for its registers. @param name of the
+ * instance @param how the instance */
+#define VIRTQ_PACKED_DEVICE_LIST(name, how)                                                       \
     VIRTQ_OUTLINE int virtq_packed_device_##name##_list(struct virtq_packed_device *q,            \
                                                         struct virtq_walk *walk,                  \
                                                         struct pvirtq_desc desc, uint32_t *slots) \
     {                                                                                             \
         return virtq_packed_device_list(q, how, walk, desc, slots);                               \
-    }                                                                                             \
-    VIRTQ_OUTLINE struct virtq_walked virtq_packed_device_##name##_whole(                         \
-        struct virtq_device_core *core, struct virtq_chain *chain, struct virtq_piece *piece,     \
-        struct virtq_piece *end, virtq_addr_t addr, uint32_t len)                                 \
-    {                                                                                             \
-        return virtq_packed_device_whole(core, how, chain, piece, end, addr, len);                \
     }
-VIRTQ_PACKED_DEVICE_WALKS(called, VIRTQ_INSTANCE_CALLED)
-VIRTQ_PACKED_DEVICE_WALKS(direct, VIRTQ_INSTANCE_DIRECT)
-VIRTQ_PACKED_DEVICE_WALKS(bar, VIRTQ_INSTANCE_BAR)
-VIRTQ_PACKED_DEVICE_WALKS(premapped, VIRTQ_INSTANCE_PREMAPPED)
-#undef VIRTQ_PACKED_DEVICE_WALKS
+VIRTQ_PACKED_DEVICE_LIST(called, VIRTQ_INSTANCE_CALLED)
+VIRTQ_PACKED_DEVICE_LIST(direct, VIRTQ_INSTANCE_DIRECT)
+VIRTQ_PACKED_DEVICE_LIST(bar, VIRTQ_INSTANCE_BAR)
+VIRTQ_PACKED_DEVICE_LIST(premapped, VIRTQ_INSTANCE_PREMAPPED)
+#undef VIRTQ_PACKED_DEVICE_LIST
 
 #endif

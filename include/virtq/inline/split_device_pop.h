@@ -40,54 +40,98 @@ VIRTQ_TEMPLATE void virtq_split_device_aim(struct virtq_split_device_view *view,
     view->last = next + (pieces < count ? (uint32_t)pieces : count) * VIRTQ_TICKET_NEXT;
 }
 
-/** @brief A buffer that is more than one plain descriptor. @param q the queue @param how the
- * instance @param view what pop looks at @param chain result @param desc its head, as read
- * @return the next free piece, and as for the walker */
-VIRTQ_TEMPLATE struct virtq_walked virtq_split_device_follow(struct virtq_split_device *q,
-                                                             unsigned how,
-                                                             struct virtq_split_device_view *view,
-                                                             struct virtq_chain *chain,
-                                                             struct virtq_desc desc)
+/** @brief Reads the next head and its descriptor, each word once. @param q the queue @param how the
+ * instance @param view what pop looks at @param chain result: its id @param desc result @return 0
+ * or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_split_device_head(struct virtq_split_device *q, unsigned how,
+                                           const struct virtq_split_device_view *view,
+                                           struct virtq_chain *chain, struct virtq_desc *desc,
+                                           uint32_t *head)
 {
-    struct virtq_walked walked;
-    struct virtq_walk walk;
+    *head = virtq_shm_load16(&view->ring[view->ticket >> 16 & view->mask], how);
+    chain->id = (uint16_t)*head;
+    if (VIRTQ_UNLIKELY(*head > view->mask)) {
+        return virtq_device_core_break(&q->core, VIRTQ_REASON_QUEUE_HEAD,
+                                       (uint16_t)(view->ticket >> 16), *head);
+    }
+    if (VIRTQ_UNLIKELY(virtq_device_core_flies(&view->entries[*head]))) {
+        return virtq_device_core_break(&q->core, VIRTQ_REASON_QUEUE_IN_FLIGHT,
+                                       (uint16_t)(view->ticket >> 16), *head);
+    }
+    *desc = virtq_split_device_read(&view->desc[*head], how);
+    return VIRTQ_OK;
+}
+
+/** @brief Takes one plain descriptor. @param q the queue @param how the instance @param view what
+ * pop looks at @param chain result @param desc as read; the same afterwards @param head its index
+ * @param writable the part: a constant @return whether it was taken; else take it in the general
+ * way
+ */
+VIRTQ_TEMPLATE bool virtq_split_device_single(struct virtq_split_device *q, unsigned how,
+                                              struct virtq_split_device_view *view,
+                                              struct virtq_chain *chain, struct virtq_desc *desc,
+                                              uint32_t head, const bool writable)
+{
+    struct virtq_device_entry *const entry = &view->entries[head];
+
+    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_PREMAPPED ||
+        VIRTQ_UNLIKELY(
+            !virtq_walk_single(&q->core, chain, &view->piece, &desc->addr, desc->len, writable))) {
+        return false;
+    }
+    entry->limit = writable ? virtq_device_core_limit(desc->len) : 1u;
+    entry->ticket = view->ticket;
+    return true;
+}
+
+/** @brief Walks a buffer of any kind. @param q the queue @param how the instance @param view what
+ * pop looks at @param walk begun @param desc its head, as read @param head its index @return as for
+ * the walker, or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_split_device_follow(struct virtq_split_device *q, unsigned how,
+                                             const struct virtq_split_device_view *view,
+                                             struct virtq_walk *walk, struct virtq_desc desc,
+                                             uint32_t head)
+{
+    struct virtq_walk local;
+    int result;
 
     if (VIRTQ_LIKELY((desc.flags & (VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_NEXT)) ==
                      VIRTQ_DESC_F_INDIRECT)) {
-        return VIRTQ_SPLIT_DEVICE_CHOOSE(how, whole, &q->core, chain, view->piece, view->end,
-                                         desc.addr, desc.len);
+        result = virtq_split_device_table(&q->core, how, walk, desc.addr, desc.len);
+        return VIRTQ_LIKELY(result == VIRTQ_OK) ? virtq_walk_end(walk) : result;
     }
+    local = *walk;
     /* The walk names it in a fault. */
     q->popped = (uint16_t)(view->ticket >> 16);
-    virtq_walk_begin(&walk, chain, view->piece, view->end);
-    walked.result = VIRTQ_SPLIT_DEVICE_CHOOSE(how, chain, q, &walk, desc, chain->id);
-    walked.piece = walk.piece;
-    return walked;
+    result = VIRTQ_SPLIT_DEVICE_CHOOSE(how, chain, q, &local, desc, (uint16_t)head);
+    walk->piece = local.piece;
+    return result;
 }
 
-/** @brief Takes a buffer that is more than one plain descriptor. @param q the queue @param how the
- * instance @param view what pop looks at @param chain result @param desc its head, as read @param
+/** @brief Takes a buffer of any kind. @param q the queue @param how the instance @param view what
+ * pop looks at @param chain result @param desc its head, as read @param head its index @param
  * pieces the caller's array @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back with
  * all pieces free) */
-VIRTQ_TEMPLATE int virtq_split_device_take_chain(struct virtq_split_device *q, unsigned how,
-                                                 struct virtq_split_device_view *view,
-                                                 struct virtq_chain *chain, struct virtq_desc desc,
-                                                 const struct virtq_piece *pieces)
+VIRTQ_TEMPLATE int virtq_split_device_take(struct virtq_split_device *q, unsigned how,
+                                           struct virtq_split_device_view *view,
+                                           struct virtq_chain *chain, struct virtq_desc desc,
+                                           uint32_t head, const struct virtq_piece *pieces)
 {
-    const struct virtq_walked walked = virtq_split_device_follow(q, how, view, chain, desc);
-    struct virtq_device_entry *entry;
+    struct virtq_device_entry *const entry = &view->entries[head];
+    struct virtq_walk walk;
     uint32_t next;
+    int result;
 
-    if (VIRTQ_UNLIKELY(walked.result != VIRTQ_OK)) {
-        int result = virtq_walk_refuse(&q->core, chain, (int)walked.result, view->piece == pieces);
-
+    virtq_walk_begin(&walk, chain, view->piece, view->end);
+    result = virtq_split_device_follow(q, how, view, &walk, desc, head);
+    if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
+        result = virtq_walk_refuse(&q->core, chain, result, view->piece == pieces);
         if (result != VIRTQ_OK) {
             return result;
         }
     } else {
-        view->piece = walked.piece;
+        view->piece = walk.piece;
     }
-    entry = &view->entries[chain->id];
     entry->limit = virtq_device_core_limit(chain->writable_bytes);
     entry->ticket = view->ticket;
     next = view->ticket + VIRTQ_TICKET_NEXT;
@@ -95,57 +139,105 @@ VIRTQ_TEMPLATE int virtq_split_device_take_chain(struct virtq_split_device *q, u
     return VIRTQ_OK;
 }
 
-/** @brief Takes one plain descriptor. @param q the queue @param how the instance @param view what
- * pop looks at @param chain result @param desc as read @param pieces the caller's array @param
- * writable the part: a constant @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back
- * with all pieces free) */
-VIRTQ_TEMPLATE int virtq_split_device_take_single(struct virtq_split_device *q, unsigned how,
-                                                  struct virtq_split_device_view *view,
-                                                  struct virtq_chain *chain, struct virtq_desc desc,
-                                                  const struct virtq_piece *pieces, uint32_t head,
-                                                  const bool writable)
+/** @brief The loop of a pop in the general way, once something was met that is more than a plain
+ * descriptor. @param q the queue @param how the instance @param outer what pop looks at @param
+ * chain the buffer it met, id filled in @param desc its head, as read @param pieces the caller's
+ * array
+ * @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back with all pieces free) */
+VIRTQ_TEMPLATE int virtq_split_device_general(struct virtq_split_device *q, unsigned how,
+                                              struct virtq_split_device_view *outer,
+                                              struct virtq_chain *chain, struct virtq_desc desc,
+                                              const struct virtq_piece *pieces)
 {
-    struct virtq_device_entry *const entry = &view->entries[head];
+    struct virtq_split_device_view view = *outer;
+    uint32_t head = chain->id;
+    int result;
 
-    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_PREMAPPED ||
-        VIRTQ_UNLIKELY(
-            !virtq_walk_single(&q->core, chain, &view->piece, &desc.addr, desc.len, writable))) {
-        return virtq_split_device_take_chain(q, how, view, chain, desc, pieces);
+    for (;;) {
+        result = virtq_split_device_take(q, how, &view, chain, desc, head, pieces);
+        if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
+            break;
+        }
+        view.ticket += VIRTQ_TICKET_NEXT;
+        chain++;
+        if (view.ticket == view.last) {
+            break;
+        }
+        result = virtq_split_device_head(q, how, &view, chain, &desc, &head);
+        if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
+            break;
+        }
     }
-    entry->limit = writable ? virtq_device_core_limit(desc.len) : 1u;
-    entry->ticket = view->ticket;
-    return VIRTQ_OK;
+    *outer = view;
+    return result;
 }
 
-/** @brief Takes one buffer. @param q the queue @param how the instance @param view what pop looks
- * at @param chain result @param pieces the caller's array @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN,
- * VIRTQ_EFULL (come back with all pieces free) */
-VIRTQ_TEMPLATE int virtq_split_device_take(struct virtq_split_device *q, unsigned how,
-                                           struct virtq_split_device_view *view,
-                                           struct virtq_chain *chain,
-                                           const struct virtq_piece *pieces)
-{
-    const uint32_t special = VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_WRITE;
-    const uint32_t head = virtq_shm_load16(&view->ring[view->ticket >> 16 & view->mask], how);
-    struct virtq_desc desc;
+/** @brief Each instance of it, out of line: buffers of one descriptor do not pay for its registers.
+ * @param name of the instance @param how the instance */
+#define VIRTQ_SPLIT_DEVICE_GENERAL(name, how)                                                \
+    VIRTQ_OUTLINE int virtq_split_device_##name##_general(                                   \
+        struct virtq_split_device *q, struct virtq_split_device_view *view,                  \
+        struct virtq_chain *chain, struct virtq_desc desc, const struct virtq_piece *pieces) \
+    {                                                                                        \
+        return virtq_split_device_general(q, how, view, chain, desc, pieces);                \
+    }
+VIRTQ_SPLIT_DEVICE_GENERAL(called, VIRTQ_INSTANCE_CALLED)
+VIRTQ_SPLIT_DEVICE_GENERAL(direct, VIRTQ_INSTANCE_DIRECT)
+VIRTQ_SPLIT_DEVICE_GENERAL(bar, VIRTQ_INSTANCE_BAR)
+VIRTQ_SPLIT_DEVICE_GENERAL(premapped, VIRTQ_INSTANCE_PREMAPPED)
+VIRTQ_SPLIT_DEVICE_GENERAL(legacy, VIRTQ_INSTANCE_BIG_ENDIAN)
+VIRTQ_SPLIT_DEVICE_GENERAL(legacy_premapped,
+                           (unsigned)VIRTQ_INSTANCE_PREMAPPED | (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN)
+#undef VIRTQ_SPLIT_DEVICE_GENERAL
 
-    chain->id = (uint16_t)head;
-    if (VIRTQ_UNLIKELY(head > view->mask)) {
-        return virtq_device_core_break(&q->core, VIRTQ_REASON_QUEUE_HEAD,
-                                       (uint16_t)(view->ticket >> 16), head);
+/** @brief Goes on in the general way, with a copy, so that nothing of what the short way uses has
+ * an address. @param q the queue @param how the instance @param view what pop looks at @param chain
+ * the buffer that was met @param desc its head, as read @param pieces the caller's array @return as
+ * virtq_split_device_general() */
+VIRTQ_TEMPLATE int virtq_split_device_leave_short(struct virtq_split_device *q, unsigned how,
+                                                  struct virtq_split_device_view *view,
+                                                  struct virtq_chain *chain, struct virtq_desc desc,
+                                                  const struct virtq_piece *pieces)
+{
+    struct virtq_split_device_view copy = *view;
+    const int result = VIRTQ_SPLIT_DEVICE_CHOOSE(how, general, q, &copy, chain, desc, pieces);
+
+    *view = copy;
+    return result;
+}
+
+/** @brief The loop of a pop in the short way: as long as buffers are one plain descriptor. @param q
+ * the queue @param how the instance @param view what pop looks at @param chain the next one @param
+ * pieces the caller's array @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back with
+ * all pieces free) */
+VIRTQ_TEMPLATE int virtq_split_device_short(struct virtq_split_device *q, unsigned how,
+                                            struct virtq_split_device_view *view,
+                                            struct virtq_chain *chain,
+                                            const struct virtq_piece *pieces)
+{
+    while (view->ticket != view->last) {
+        struct virtq_desc desc;
+        uint32_t head;
+        const int error = virtq_split_device_head(q, how, view, chain, &desc, &head);
+        bool taken = false;
+
+        if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
+            return error;
+        }
+        if (VIRTQ_LIKELY(desc.flags == 0u)) {
+            taken = virtq_split_device_single(q, how, view, chain, &desc, head, false);
+        } else if (VIRTQ_LIKELY(desc.flags == VIRTQ_DESC_F_WRITE)) {
+            taken = virtq_split_device_single(q, how, view, chain, &desc, head, true);
+        }
+        if (VIRTQ_UNLIKELY(!taken)) {
+            return virtq_split_device_leave_short(q, how, view, chain, desc, pieces);
+        }
+        view->ticket += VIRTQ_TICKET_NEXT;
+        VIRTQ_OPAQUE(view->ticket);
+        VIRTQ_OPAQUE(view->piece);
+        chain++;
     }
-    if (VIRTQ_UNLIKELY(virtq_device_core_flies(&view->entries[head]))) {
-        return virtq_device_core_break(&q->core, VIRTQ_REASON_QUEUE_IN_FLIGHT,
-                                       (uint16_t)(view->ticket >> 16), head);
-    }
-    desc = virtq_split_device_read(&view->desc[head], how);
-    if (VIRTQ_LIKELY((desc.flags & special) == 0u)) {
-        return virtq_split_device_take_single(q, how, view, chain, desc, pieces, head, false);
-    }
-    if (VIRTQ_LIKELY((desc.flags & special) == VIRTQ_DESC_F_WRITE)) {
-        return virtq_split_device_take_single(q, how, view, chain, desc, pieces, head, true);
-    }
-    return virtq_split_device_take_chain(q, how, view, chain, desc, pieces);
+    return VIRTQ_OK;
 }
 
 /** @brief Reads and checks the available index. @param q the queue @param how the instance @return
@@ -186,7 +278,6 @@ VIRTQ_TEMPLATE int virtq_split_device_pop(struct virtq_split_device *q, unsigned
                                           struct virtq_piece *pieces, unsigned piece_count)
 {
     struct virtq_split_device_view view;
-    struct virtq_chain *chain = chains;
     unsigned there = (uint16_t)(q->seen - q->popped);
     uint32_t done;
     int error = virtq_split_device_begin(q, how);
@@ -220,18 +311,9 @@ VIRTQ_TEMPLATE int virtq_split_device_pop(struct virtq_split_device *q, unsigned
     view.piece = pieces;
     view.end = pieces + piece_count;
     do {
-        virtq_split_device_aim(&view, view.ticket, count - virtq_split_device_done(q, &view));
-        while (view.ticket != view.last) {
-            const int result = virtq_split_device_take(q, how, &view, chain, pieces);
-
-            if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
-                error = result;
-                break;
-            }
-            view.ticket += VIRTQ_TICKET_NEXT;
-            VIRTQ_OPAQUE(view.ticket);
-            chain++;
-        }
+        done = virtq_split_device_done(q, &view);
+        virtq_split_device_aim(&view, view.ticket, count - done);
+        error = virtq_split_device_short(q, how, &view, chains + done, pieces);
         done = virtq_split_device_done(q, &view);
         /* Once more if some buffers had no piece. */
     } while (VIRTQ_UNLIKELY(error >= 0 && done < count && view.piece != view.end));

@@ -20,7 +20,8 @@ VIRTQ_TEMPLATE struct virtq_desc virtq_split_device_read(const struct virtq_desc
 
     desc.addr = virtq_shm_load64(&from->addr, how);
     desc.len = virtq_shm_load32(&from->len, how);
-    desc.flags = virtq_shm_load16(&from->flags, how);
+    desc.flags = virtq_shm_load16(&from->flags, how) &
+                 (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_INDIRECT);
     desc.next = 0;
     return desc;
 }
@@ -203,47 +204,22 @@ VIRTQ_TEMPLATE int virtq_split_device_chain(struct virtq_split_device *q, unsign
     return result;
 }
 
-/** @brief A buffer that is one table and nothing else: what most buffers of more than one segment
- * are. @param core the queue @param how the instance @param chain result @param piece the first
- * free one @param end of the caller's array @param addr the table's device address @param len its
- * bytes
- * @return the next free piece, and as for the walker */
-VIRTQ_TEMPLATE struct virtq_walked virtq_split_device_whole(struct virtq_device_core *core,
-                                                            unsigned how, struct virtq_chain *chain,
-                                                            struct virtq_piece *piece,
-                                                            struct virtq_piece *end,
-                                                            virtq_addr_t addr, uint32_t len)
-{
-    struct virtq_walk walk;
-    int result;
-
-    virtq_walk_begin(&walk, chain, piece, end);
-    result = virtq_split_device_table(core, how, &walk, addr, len);
-    return virtq_walk_finish(&walk, result);
-}
-
-/** @brief Each instance of the two, out of line: a buffer of one descriptor does not pay for their
- * registers. @param name of the instance @param how the instance */
-#define VIRTQ_SPLIT_DEVICE_WALKS(name, how)                                                    \
+/** @brief Each instance of it, out of line: tables do not pay for its registers. @param name of the
+ * instance @param how the instance */
+#define VIRTQ_SPLIT_DEVICE_CHAIN(name, how)                                                    \
     VIRTQ_OUTLINE int virtq_split_device_##name##_chain(struct virtq_split_device *q,          \
                                                         struct virtq_walk *walk,               \
                                                         struct virtq_desc desc, uint16_t head) \
     {                                                                                          \
         return virtq_split_device_chain(q, how, walk, desc, head);                             \
-    }                                                                                          \
-    VIRTQ_OUTLINE struct virtq_walked virtq_split_device_##name##_whole(                       \
-        struct virtq_device_core *core, struct virtq_chain *chain, struct virtq_piece *piece,  \
-        struct virtq_piece *end, virtq_addr_t addr, uint32_t len)                              \
-    {                                                                                          \
-        return virtq_split_device_whole(core, how, chain, piece, end, addr, len);              \
     }
-VIRTQ_SPLIT_DEVICE_WALKS(called, VIRTQ_INSTANCE_CALLED)
-VIRTQ_SPLIT_DEVICE_WALKS(direct, VIRTQ_INSTANCE_DIRECT)
-VIRTQ_SPLIT_DEVICE_WALKS(bar, VIRTQ_INSTANCE_BAR)
-VIRTQ_SPLIT_DEVICE_WALKS(premapped, VIRTQ_INSTANCE_PREMAPPED)
-VIRTQ_SPLIT_DEVICE_WALKS(legacy, VIRTQ_INSTANCE_BIG_ENDIAN)
-VIRTQ_SPLIT_DEVICE_WALKS(legacy_premapped,
+VIRTQ_SPLIT_DEVICE_CHAIN(called, VIRTQ_INSTANCE_CALLED)
+VIRTQ_SPLIT_DEVICE_CHAIN(direct, VIRTQ_INSTANCE_DIRECT)
+VIRTQ_SPLIT_DEVICE_CHAIN(bar, VIRTQ_INSTANCE_BAR)
+VIRTQ_SPLIT_DEVICE_CHAIN(premapped, VIRTQ_INSTANCE_PREMAPPED)
+VIRTQ_SPLIT_DEVICE_CHAIN(legacy, VIRTQ_INSTANCE_BIG_ENDIAN)
+VIRTQ_SPLIT_DEVICE_CHAIN(legacy_premapped,
                          (unsigned)VIRTQ_INSTANCE_PREMAPPED | (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN)
-#undef VIRTQ_SPLIT_DEVICE_WALKS
+#undef VIRTQ_SPLIT_DEVICE_CHAIN
 
 #endif

@@ -222,23 +222,6 @@ VIRTQ_TEMPLATE int virtq_walk_end(struct virtq_walk *walk)
     return VIRTQ_OK;
 }
 
-/** @brief What a walk that stands alone gives; small enough for registers. */
-struct virtq_walked {
-    struct virtq_piece *piece; /**< The next free piece, if `result` is 0. */
-    int64_t result;            /**< As for the walker. */
-};
-
-/** @brief Ends a walk that stands alone. @param walk the walk @param result so far @return what it
- * gives */
-VIRTQ_TEMPLATE struct virtq_walked virtq_walk_finish(struct virtq_walk *walk, int result)
-{
-    struct virtq_walked walked;
-
-    walked.result = VIRTQ_LIKELY(result == VIRTQ_OK) ? virtq_walk_end(walk) : result;
-    walked.piece = walk->piece;
-    return walked;
-}
-
 /** @brief A buffer of one element that is where most are: all that the walk above would do, known
  * beforehand. @param core the queue @param chain result @param piece the first free one, of at
  * least one; moved on @param addr device address; the same afterwards @param len bytes @param
