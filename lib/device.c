@@ -121,9 +121,10 @@ VIRTQ_API int virtq_device_resize(struct virtq_device *device,
     const struct virtq_device_core *core = &device->queue.core;
     struct virtq_device_config copy;
     struct virtq_device fresh;
-    struct virtq_counters counters = core->counters;
+    struct virtq_counters counters;
     int error;
 
+    virtq_device_core_read(core, &counters);
     if (!virtq_device_setup_config(&copy, config) ||
         virtq_device_setup_instance(&copy) != device->how ||
         (copy.format == (uint32_t)VIRTQ_FORMAT_PACKED) != device->is_packed) {

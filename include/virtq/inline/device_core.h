@@ -78,6 +78,7 @@ struct virtq_device_core {
     uint16_t *order;      /**< IN_ORDER: ids in the order of pop, a circle of `size`. */
     uint64_t *lengths;    /**< IN_ORDER: lengths of held buffers | #VIRTQ_HELD, by id; else 0. */
     struct virtq_counters counters;        /**< What virtq_device_counters() gives. */
+    uint64_t asked;                        /**< Pieces that took a question to the space. */
     struct virtq_fault fault;              /**< Why the queue is broken, if it is. */
     struct virtq_miss miss;                /**< The latest miss. */
     struct virtq_areas areas;              /**< The ring, as this program sees it. */
@@ -165,6 +166,7 @@ VIRTQ_OUTLINE int virtq_device_core_ask(struct virtq_device_core *core, unsigned
         return error;
     }
     virtq_device_core_keep(&core->windows[index], &window, addr);
+    core->asked += index != (unsigned)VIRTQ_WINDOW_TABLE ? 1u : 0u;
     return VIRTQ_OK;
 }
 
@@ -456,10 +458,9 @@ VIRTQ_INLINE void virtq_device_core_read(const struct virtq_device_core *core,
                                          struct virtq_counters *counters)
 {
     const uint64_t pieces = core->counters.window_hits;
-    const uint64_t misses = core->counters.window_misses;
 
     *counters = core->counters;
-    counters->window_hits = pieces > misses ? pieces - misses : 0u;
+    counters->window_hits = pieces > core->asked ? pieces - core->asked : 0u;
 }
 
 #endif

@@ -333,7 +333,8 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_tabled(struct virtq_packed_driver *q, un
     if (VIRTQ_UNLIKELY(view->room == 0u)) {
         return false;
     }
-    bytes = virtq_driver_table_try(&q->core, how, buffer, q->core.tables + offset, true);
+    bytes =
+        virtq_driver_table_try(&q->core, how, buffer, virtq_core_at(q->core.tables, offset), true);
     if (VIRTQ_UNLIKELY(bytes < 0)) {
         return false;
     }

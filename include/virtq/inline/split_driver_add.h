@@ -310,7 +310,8 @@ VIRTQ_TEMPLATE bool virtq_split_driver_tabled(const struct virtq_split_driver *q
     if (VIRTQ_UNLIKELY(view->room == 0u)) {
         return false;
     }
-    bytes = virtq_driver_table_try(&q->core, how, buffer, q->core.tables + offset, false);
+    bytes =
+        virtq_driver_table_try(&q->core, how, buffer, virtq_core_at(q->core.tables, offset), false);
     if (VIRTQ_UNLIKELY(bytes < 0)) {
         return false;
     }
