@@ -99,7 +99,8 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_device_init(void *memory, size_t memory_siz
  * @param count       at least 1: the caller's budget
  * @param pieces      room for the pieces of all of them; belongs to the caller, must stay as it is
  * while the chains are used
- * @param piece_count at least 1; a buffer of more pieces than this is bad (VIRTQ_REASON_PIECES)
+ * @param piece_count at least 1; a buffer of more pieces than this is bad (VIRTQ_REASON_PIECES):
+ * give as many as the largest buffer can have, or whatever waits is refused buffer by buffer
  * @return how many were taken, 0 when the ring is empty (or the queue quiesced); fewer than `count`
  * also when `pieces` ran short or before a miss; or, when nothing was taken: VIRTQ_EMISS (see
  * virtq_device_miss(); nothing was consumed: resolve and pop again) or VIRTQ_EBROKEN (see
@@ -157,14 +158,16 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_device_needs_notify(struct virtq_device *de
  * Owner's thread. Barrier B7. */
 VIRTQ_API VIRTQ_MUST_CHECK bool virtq_device_enable_notify(struct virtq_device *device);
 
-/** @brief Asks the driver for no notifications; spurious ones remain legal. Owner's thread.
+/** @brief Asks the driver for no notifications; spurious ones remain legal. Does nothing on a
+ * quiesced queue. Owner's thread.
  * @param device a queue */
 VIRTQ_API void virtq_device_disable_notify(struct virtq_device *device);
 
 /** @brief Stops taking buffers: from now on pop gives 0. For SUSPEND, RING_RESET, migration.
  * @param device a queue
  * @return how many popped buffers have not been pushed: drain until it is 0, publish, notify, and
- * only then report. Owner's thread. Source: [virtio 1.4, Device Suspend] */
+ * only then report. From then on no call touches the ring. Owner's thread. Source: [virtio 1.4,
+ * Device Suspend] */
 VIRTQ_API uint32_t virtq_device_quiesce(struct virtq_device *device);
 
 /** @brief Takes buffers again after virtq_device_quiesce().
@@ -173,8 +176,9 @@ VIRTQ_API void virtq_device_resume(struct virtq_device *device);
 
 /** @brief Forgets all buffers in flight and begins anew at position 0 with the same ring. Clears a
  * fault.
- * @param device a queue. Nothing of the ring is touched. Owner's thread. Source: [virtio 1.4,
- * Virtqueue Reset] */
+ * @param device a queue. Nothing of the ring is touched. It is no longer quiesced: quiesce it again
+ * while the driver has not enabled it anew. Owner's thread. Source: [virtio 1.4, Virtqueue Reset]
+ */
 VIRTQ_API void virtq_device_reset(struct virtq_device *device);
 
 /** @brief As virtq_device_reset(), with another size or ring.

@@ -383,10 +383,13 @@ VIRTQ_INLINE uint32_t virtq_device_core_latest(const struct virtq_device_core *c
         return 0;
     }
     for (unsigned i = 0; i < count; i++, ticket += VIRTQ_TICKET_NEXT) {
-        const struct virtq_device_entry *entry = &core->entries[chains[i].id];
+        const struct virtq_device_entry *entry;
 
-        if (chains[i].id >= core->size || entry->limit == 0u ||
-            entry->ticket >> 16 != ticket >> 16) {
+        if (chains[i].id >= core->size) {
+            return 0;
+        }
+        entry = &core->entries[chains[i].id];
+        if (entry->limit == 0u || entry->ticket >> 16 != ticket >> 16) {
             return 0;
         }
         /* IN_ORDER: pushed, though the driver has not been told. */

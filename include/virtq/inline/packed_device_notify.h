@@ -21,6 +21,10 @@ VIRTQ_TEMPLATE int virtq_packed_device_needs_notify(struct virtq_packed_device *
     if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
         return error;
     }
+    if (VIRTQ_UNLIKELY(untested == 0u) && (q->core.flags & VIRTQ_CORE_QUIESCED) != 0u) {
+        /* U1, R1: drained, so the ring may be gone. */
+        return virtq_device_core_tested(&q->core, false);
+    }
     /* B12, partner B7 of the driver: flags before the event, else both ends sleep. */
     virtq_barrier_full(how);
     /* B14: both halves in one load. */
@@ -62,8 +66,9 @@ VIRTQ_TEMPLATE bool virtq_packed_device_enable_notify(struct virtq_packed_device
 /** @brief See virtq_device_disable_notify(). @param q the queue @param how the instance */
 VIRTQ_TEMPLATE void virtq_packed_device_disable_notify(struct virtq_packed_device *q, unsigned how)
 {
-    if ((q->core.flags & VIRTQ_CORE_SILENT) == 0u &&
-        virtq_packed_device_begin(q, how) == VIRTQ_OK) {
+    const uint32_t still = (uint32_t)VIRTQ_CORE_SILENT | (uint32_t)VIRTQ_CORE_QUIESCED;
+
+    if ((q->core.flags & still) == 0u && virtq_packed_device_begin(q, how) == VIRTQ_OK) {
         q->core.flags |= VIRTQ_CORE_SILENT;
         virtq_shm_store32(q->own_event, VIRTQ_RING_EVENT_FLAGS_DISABLE << 16, how);
     }

@@ -29,6 +29,10 @@ VIRTQ_TEMPLATE int virtq_split_device_needs_notify(struct virtq_split_device *q,
     if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
         return error;
     }
+    if (VIRTQ_UNLIKELY(untested == 0u) && (q->core.flags & VIRTQ_CORE_QUIESCED) != 0u) {
+        /* U1, R1: drained, so the ring may be gone. */
+        return virtq_device_core_tested(&q->core, false);
+    }
     /* B5, partner B7 of the driver: the index before its event or flags, else both ends sleep. */
     virtq_barrier_full(how);
     if ((q->core.flags & VIRTQ_CORE_EVENT_IDX) != 0u) {
@@ -70,7 +74,9 @@ VIRTQ_TEMPLATE bool virtq_split_device_enable_notify(struct virtq_split_device *
 /** @brief See virtq_device_disable_notify(). @param q the queue @param how the instance */
 VIRTQ_TEMPLATE void virtq_split_device_disable_notify(struct virtq_split_device *q, unsigned how)
 {
-    if ((q->core.flags & VIRTQ_CORE_SILENT) != 0u || virtq_split_device_begin(q, how) != VIRTQ_OK) {
+    const uint32_t still = (uint32_t)VIRTQ_CORE_SILENT | (uint32_t)VIRTQ_CORE_QUIESCED;
+
+    if ((q->core.flags & still) != 0u || virtq_split_device_begin(q, how) != VIRTQ_OK) {
         return;
     }
     q->core.flags |= VIRTQ_CORE_SILENT;

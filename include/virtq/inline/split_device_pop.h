@@ -41,8 +41,8 @@ VIRTQ_TEMPLATE void virtq_split_device_aim(struct virtq_split_device_view *view,
 }
 
 /** @brief Reads the next head and its descriptor, each word once. @param q the queue @param how the
- * instance @param view what pop looks at @param chain result: its id @param desc result @return 0
- * or VIRTQ_EBROKEN */
+ * instance @param view what pop looks at @param chain result: its id @param desc result
+ * @param head result: the same id @return 0 or VIRTQ_EBROKEN */
 VIRTQ_TEMPLATE int virtq_split_device_head(struct virtq_split_device *q, unsigned how,
                                            const struct virtq_split_device_view *view,
                                            struct virtq_chain *chain, struct virtq_desc *desc,
