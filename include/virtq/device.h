@@ -104,7 +104,8 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_device_init(void *memory, size_t memory_siz
  * @return how many were taken, 0 when the ring is empty (or the queue quiesced); fewer than `count`
  * also when `pieces` ran short or before a miss; or, when nothing was taken: VIRTQ_EMISS (see
  * virtq_device_miss(); nothing was consumed: resolve and pop again) or VIRTQ_EBROKEN (see
- * virtq_device_fault()). Owner's thread. Barrier B3 (split), B9 (packed). */
+ * virtq_device_fault()). A queue that breaks behind some good buffers gives those first; a broken
+ * queue takes no push. Owner's thread. Barrier B3 (split), B9 (packed). */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_device_pop(struct virtq_device *device,
                                                 struct virtq_chain *chains, unsigned count,
                                                 struct virtq_piece *pieces, unsigned piece_count);

@@ -16,7 +16,8 @@ enum { RIG_NO_ID = 0xbeef };
 
 struct device_rig {
     const struct device_calls *calls;
-    bool called; /**< The space is asked, not computed. */
+    bool called;    /**< The space is asked, not computed. */
+    uint64_t extra; /**< Features beside those of the test. */
     struct memory m;
     struct wire *w;
     struct virtq_device_config config;
@@ -62,7 +63,7 @@ static inline void rig_prepare(struct device_rig *r, uint32_t size, uint64_t fea
     r->config.table_max = table_max;
     r->config.format = VIRTQ_FORMAT_PACKED;
     r->config.size = size;
-    r->config.features = features;
+    r->config.features = features | r->extra;
     r->config.space = &r->m.direct.space;
     r->config.areas = r->m.areas;
     r->memory_size = r->calls->size(&r->config);
@@ -88,15 +89,16 @@ static inline void rig_open_at(struct device_rig *r, uint32_t size, uint64_t fea
 }
 
 /** @brief Runs a body over: the library tier computing addresses, the inline tier, the library
- * tier asking a space. */
+ * tier asking a space, and the same with device-strength barriers. */
 static inline void rig_each(void (*body)(struct device_rig *r))
 {
-    for (unsigned tier = 0; tier < 3; tier++) {
+    for (unsigned tier = 0; tier < 4; tier++) {
         struct device_rig *r = calloc(1, sizeof(*r));
 
         cr_assert_not_null(r);
         r->calls = tier == 1 ? &inline_device : &library_device;
-        r->called = tier == 2;
+        r->called = tier >= 2;
+        r->extra = tier == 3 ? VIRTQ_FEATURE(VIRTIO_F_ORDER_PLATFORM) : 0;
         body(r);
         rig_close(r);
         free(r);

@@ -13,7 +13,8 @@ enum { RIG_SEGMENTS = MEMORY_ENTRIES / 2 };
 
 struct driver_rig {
     const struct driver_calls *calls;
-    bool called; /**< The space is asked, not computed. */
+    bool called;    /**< The space is asked, not computed. */
+    uint64_t extra; /**< Features beside those of the test. */
     bool open;
     struct memory m;
     struct wire *w;
@@ -52,7 +53,7 @@ static inline void rig_prepare(struct driver_rig *r, uint32_t size, uint64_t fea
     r->config.flags = flags;
     r->config.format = VIRTQ_FORMAT_PACKED;
     r->config.size = size;
-    r->config.features = features;
+    r->config.features = features | r->extra;
     r->config.segments_max = RIG_SEGMENTS;
     r->config.notify_id = 3;
     r->config.space = &r->m.direct.space;
@@ -92,15 +93,16 @@ static inline void rig_open_at(struct driver_rig *r, uint32_t size, uint64_t fea
 }
 
 /** @brief Runs a body over: the library tier computing addresses, the inline tier, the library
- * tier asking a space. */
+ * tier asking a space, and the same with device-strength barriers. */
 static inline void rig_each(void (*body)(struct driver_rig *r))
 {
-    for (unsigned tier = 0; tier < 3; tier++) {
+    for (unsigned tier = 0; tier < 4; tier++) {
         struct driver_rig r;
 
         memset(&r, 0, sizeof(r));
         r.calls = tier == 1 ? &inline_driver : &library_driver;
-        r.called = tier == 2;
+        r.called = tier >= 2;
+        r.extra = tier == 3 ? VIRTQ_FEATURE(VIRTIO_F_ORDER_PLATFORM) : 0;
         body(&r);
         rig_close(&r);
     }
