@@ -9,6 +9,7 @@
 
 #include "../packed.h"
 #include "device_core.h"
+#include "device_flight.h"
 #include "device_ring.h"
 
 /** @brief The device end of a packed queue. */
