@@ -145,8 +145,7 @@ static inline void ledger_unshare(struct virtq_space *space, virtq_addr_t addr, 
     struct ledger *l = (struct ledger *)(void *)space;
     const struct ledger_grant *grant = ledger_find(l, addr);
 
-    cr_assert_not_null(grant);
-    cr_assert(grant->mapping == 0 && grant->len == len);
+    cr_assert(grant != NULL && grant->mapping == 0 && grant->len == len);
     l->unshares++;
     ledger_revoke(l, (unsigned)(grant - l->grants));
 }
