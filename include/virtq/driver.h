@@ -111,7 +111,8 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_driver_add(struct virtq_driver *driver,
 
 /** @brief Makes everything that was added available to the device, with one store.
  * @param driver a queue
- * @return how many buffers became available. Owner's thread. Barrier B1 (split), B8 (packed). */
+ * @return how many buffers became available; 0 on a broken queue. Owner's thread. Barrier B1
+ * (split), B8 (packed). */
 VIRTQ_API unsigned virtq_driver_publish(struct virtq_driver *driver);
 
 /** @brief Whether the device wants to be notified of what was published since the last test.
@@ -121,8 +122,8 @@ VIRTQ_API unsigned virtq_driver_publish(struct virtq_driver *driver);
  * @param driver a queue
  * @param data   result, if not NULL: the notification word; for VIRTIO_F_NOTIFICATION_DATA queue |
  * next_off << 16 | next_wrap << 31, else just the queue
- * @return true: send the notification. Owner's thread. Source: [virtio 1.4, Driver Notifications]
- */
+ * @return true: send the notification; false on a broken queue. Owner's thread. Source: [virtio
+ * 1.4, Driver Notifications] */
 VIRTQ_API VIRTQ_MUST_CHECK bool virtq_driver_needs_notify(struct virtq_driver *driver,
                                                           uint32_t *data);
 
@@ -163,7 +164,8 @@ VIRTQ_API void virtq_driver_disable_notify(struct virtq_driver *driver);
  * device, never before.
  *
  * @param driver a queue
- * @param cookie result: the buffer's cookie; its mapping is undone with nothing copied back
+ * @param cookie result: the buffer's cookie, untouched if there is none; its mapping is undone with
+ * nothing copied back
  * @return 1, or 0 when none is outstanding. From the first one on nothing can be added before
  * virtq_driver_reset(). Owner's thread. */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_driver_detach(struct virtq_driver *driver, void **cookie);

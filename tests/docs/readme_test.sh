@@ -38,9 +38,10 @@ done
 [ "$blocks" -ge 2 ] || fail "README.md has $blocks blocks of C; each end has one"
 
 # Files and directories, in links and in backquotes.
+# shellcheck disable=SC2016 # backquotes, not a command
 named() {
     grep -oE '\]\([^)#]+' README.md | sed 's/^](//' | grep -vE '^(https?|mailto):'
-    grep -oE '[`][a-z_.]+/[A-Za-z0-9_./]*[`]' README.md | tr -d '\140'
+    grep -oE '`[a-z_.]+/[A-Za-z0-9_./]*`' README.md | tr -d '`'
 }
 checked=0
 while read -r name; do

@@ -268,3 +268,21 @@ Rogue(hostile_latch, G10_a_broken_driver_gives_every_buffer_back_once_by_detach)
         expect_break(r, VIRTQ_REASON_QUEUE_ID, packed != 0 ? 0x8000 : 0, 0x4000);
     }
 }
+
+Rogue(hostile_latch, a_broken_driver_publishes_nothing_and_wakes_nobody)
+{
+    for (unsigned packed = 0; packed < 2; packed++) {
+        struct virtq_completion completion;
+
+        rogue_open(r, packed != 0, 8, 0, 0);
+        (void)rogue_send(r, 1, 1);
+        cr_assert_eq(rogue_add(r, 1, 0), 1);
+        rogue_use(r, 0x4000, 0, 1);
+        cr_assert_eq(virtq_driver_poll(r->driver, &completion, 1), VIRTQ_EBROKEN);
+        for (unsigned area = 0; area < 3; area++) {
+            block_protect(&r->ring[area], false);
+        }
+        cr_assert_eq(virtq_driver_publish(r->driver), 0u);
+        cr_assert(!virtq_driver_needs_notify(r->driver, NULL));
+    }
+}

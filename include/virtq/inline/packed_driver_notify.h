@@ -16,7 +16,7 @@ VIRTQ_TEMPLATE unsigned virtq_packed_driver_publish(struct virtq_packed_driver *
 {
     unsigned count = q->core.unpublished;
 
-    if (count == 0u) {
+    if (count == 0u || VIRTQ_UNLIKELY(q->core.fault.reason != (uint32_t)VIRTQ_REASON_NONE)) {
         return 0;
     }
     /* B8, partner B9: everything else of every descriptor before the first one's flags. virtio 1.4,
@@ -43,6 +43,9 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_needs_notify(struct virtq_packed_driver 
 
     if (data != NULL) {
         *data = virtq_driver_core_notification(&q->core, q->published);
+    }
+    if (VIRTQ_UNLIKELY(q->core.fault.reason != (uint32_t)VIRTQ_REASON_NONE)) {
+        return false;
     }
     /* B12, partner B7 of the device: flags before the event, else both ends sleep. */
     virtq_barrier_full(how);

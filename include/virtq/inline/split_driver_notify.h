@@ -15,7 +15,7 @@ VIRTQ_TEMPLATE unsigned virtq_split_driver_publish(struct virtq_split_driver *q,
 {
     unsigned count = q->core.unpublished;
 
-    if (count == 0u) {
+    if (count == 0u || VIRTQ_UNLIKELY(q->core.fault.reason != (uint32_t)VIRTQ_REASON_NONE)) {
         return 0;
     }
     /* B1, partner B3: descriptors and slots before the index. virtio 1.4, Updating idx. */
@@ -39,6 +39,9 @@ VIRTQ_TEMPLATE bool virtq_split_driver_needs_notify(struct virtq_split_driver *q
 
     if (data != NULL) {
         *data = virtq_driver_core_notification(&q->core, q->published);
+    }
+    if (VIRTQ_UNLIKELY(q->core.fault.reason != (uint32_t)VIRTQ_REASON_NONE)) {
+        return false;
     }
     /* B2, partner B7 of the device: the index before its event or flags, else both ends sleep. */
     virtq_barrier_full(how);
