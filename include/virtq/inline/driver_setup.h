@@ -316,6 +316,7 @@ VIRTQ_INLINE void virtq_split_driver_start(struct virtq_split_driver *q)
     q->elements = (struct virtq_used_elem *)(void *)(used + sizeof(struct virtq_used));
     q->mask = (uint16_t)(q->core.size - 1u);
     q->head = 0;
+    q->tail = (uint16_t)(q->core.size - 1u);
     q->added = 0;
     q->published = 0;
     q->polled = 0;

@@ -195,38 +195,6 @@ VIRTQ_TEMPLATE int virtq_packed_driver_place(struct virtq_packed_driver *q, unsi
     return error;
 }
 
-/** @brief Each instance of it, out of line: a buffer of one segment does not pay for its registers.
- * @param name of the instance @param how the instance */
-#define VIRTQ_PACKED_DRIVER_PLACE(name, how)                                                \
-    VIRTQ_OUTLINE int virtq_packed_driver_##name##_place(struct virtq_packed_driver *q,     \
-                                                         const struct virtq_buffer *buffer) \
-    {                                                                                       \
-        return virtq_packed_driver_place(q, how, buffer);                                   \
-    }
-VIRTQ_PACKED_DRIVER_PLACE(called, VIRTQ_INSTANCE_CALLED)
-VIRTQ_PACKED_DRIVER_PLACE(direct, VIRTQ_INSTANCE_DIRECT)
-VIRTQ_PACKED_DRIVER_PLACE(bar, VIRTQ_INSTANCE_BAR)
-VIRTQ_PACKED_DRIVER_PLACE(premapped, VIRTQ_INSTANCE_PREMAPPED)
-#undef VIRTQ_PACKED_DRIVER_PLACE
-
-/** @brief Chooses among them; `how` is a constant, so nothing is left of the choice. @param q the
- * queue @param how the instance @param buffer the buffer @return 0 or an error, then nothing has
- * changed */
-VIRTQ_TEMPLATE int virtq_packed_driver_more(struct virtq_packed_driver *q, unsigned how,
-                                            const struct virtq_buffer *buffer)
-{
-    const unsigned kind = how & VIRTQ_INSTANCE_KIND;
-
-    if (kind == VIRTQ_INSTANCE_DIRECT) {
-        return virtq_packed_driver_direct_place(q, buffer);
-    }
-    if (kind == VIRTQ_INSTANCE_BAR) {
-        return virtq_packed_driver_bar_place(q, buffer);
-    }
-    return kind == VIRTQ_INSTANCE_PREMAPPED ? virtq_packed_driver_premapped_place(q, buffer)
-                                            : virtq_packed_driver_called_place(q, buffer);
-}
-
 /** @brief What an add looks at for every buffer: a local copy, so that no store makes it be loaded
  * again. */
 struct virtq_packed_driver_view {
@@ -345,36 +313,101 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_tabled(struct virtq_packed_driver *q, un
     return true;
 }
 
-/** @brief Places one buffer, the short way if it is one segment. @param q the queue @param how the
- * instance
- * @param view what add looks at @param buffer the buffer @return 0 or an error, then nothing has
- * changed */
-VIRTQ_TEMPLATE int virtq_packed_driver_add_one(struct virtq_packed_driver *q, unsigned how,
-                                               struct virtq_packed_driver_view *view,
-                                               const struct virtq_buffer *buffer)
+/** @brief Places a buffer of one segment. @param q the queue @param how the instance @param view
+ * what add looks at @param buffer any buffer @return whether it was one, and was placed; else
+ * nothing has changed */
+VIRTQ_TEMPLATE bool virtq_packed_driver_short(struct virtq_packed_driver *q, unsigned how,
+                                              struct virtq_packed_driver_view *view,
+                                              const struct virtq_buffer *buffer)
 {
+    const uint32_t shape = buffer->readable | (uint32_t)buffer->writable << 16;
+
+    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED || buffer->flags != 0u) {
+        return false;
+    }
+    if (VIRTQ_LIKELY(shape == 1u)) {
+        return virtq_packed_driver_single(q, how, view, buffer, false);
+    }
+    return VIRTQ_LIKELY(shape == 0x10000u) &&
+           virtq_packed_driver_single(q, how, view, buffer, true);
+}
+
+/** @brief Places any buffer. @param q the queue @param how the instance @param view what add looks
+ * at @param buffer the buffer @return 0 or an error, then nothing has changed */
+VIRTQ_TEMPLATE int virtq_packed_driver_long(struct virtq_packed_driver *q, unsigned how,
+                                            struct virtq_packed_driver_view *view,
+                                            const struct virtq_buffer *buffer)
+{
+    const bool plain = (how & VIRTQ_INSTANCE_KIND) != VIRTQ_INSTANCE_CALLED && buffer->flags == 0u;
     int error;
 
-    if ((how & VIRTQ_INSTANCE_KIND) != VIRTQ_INSTANCE_CALLED && buffer->flags == 0u) {
-        const uint32_t shape = buffer->readable | (uint32_t)buffer->writable << 16;
-
-        if (shape == 1u && VIRTQ_LIKELY(virtq_packed_driver_single(q, how, view, buffer, false))) {
-            return VIRTQ_OK;
-        }
-        if (shape == 0x10000u &&
-            VIRTQ_LIKELY(virtq_packed_driver_single(q, how, view, buffer, true))) {
-            return VIRTQ_OK;
-        }
-        if (VIRTQ_LIKELY(virtq_packed_driver_tabled(q, how, view, buffer))) {
-            return VIRTQ_OK;
-        }
+    if (plain && VIRTQ_LIKELY(virtq_packed_driver_tabled(q, how, view, buffer))) {
+        return VIRTQ_OK;
+    }
+    if (virtq_packed_driver_short(q, how, view, buffer)) {
+        return VIRTQ_OK;
     }
     virtq_packed_driver_look_back(q, view);
-    error = virtq_packed_driver_more(q, how, buffer);
+    error = virtq_packed_driver_place(q, how, buffer);
     view->added = virtq_place_of(q->added, virtq_position_available(q->added));
     view->id = q->id;
     view->room = q->core.room;
     return error;
+}
+
+/** @brief The loop of an add in the general way, once something was met that is more than one
+ * segment. @param q the queue @param how the instance @param buffers them @param count how many
+ * @return how many were added, or an error */
+VIRTQ_TEMPLATE int virtq_packed_driver_general(struct virtq_packed_driver *q, unsigned how,
+                                               const struct virtq_buffer *buffers, unsigned count)
+{
+    struct virtq_packed_driver_view view;
+    unsigned done = 0;
+    int error = VIRTQ_OK;
+
+    virtq_packed_driver_look_at(q, &view);
+    for (; done < count; done++) {
+        error = virtq_packed_driver_long(q, how, &view, &buffers[done]);
+        if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
+            error = virtq_driver_core_refuse(&q->core, error);
+            break;
+        }
+    }
+    virtq_packed_driver_look_back(q, &view);
+    return done != 0u ? (int)done : error;
+}
+
+/** @brief Each instance of it, out of line: buffers of one segment do not pay for its registers.
+ * @param name of the instance @param how the instance */
+#define VIRTQ_PACKED_DRIVER_GENERAL(name, how)                                             \
+    VIRTQ_OUTLINE int virtq_packed_driver_##name##_general(                                \
+        struct virtq_packed_driver *q, const struct virtq_buffer *buffers, unsigned count) \
+    {                                                                                      \
+        return virtq_packed_driver_general(q, how, buffers, count);                        \
+    }
+VIRTQ_PACKED_DRIVER_GENERAL(called, VIRTQ_INSTANCE_CALLED)
+VIRTQ_PACKED_DRIVER_GENERAL(direct, VIRTQ_INSTANCE_DIRECT)
+VIRTQ_PACKED_DRIVER_GENERAL(bar, VIRTQ_INSTANCE_BAR)
+VIRTQ_PACKED_DRIVER_GENERAL(premapped, VIRTQ_INSTANCE_PREMAPPED)
+#undef VIRTQ_PACKED_DRIVER_GENERAL
+
+/** @brief Chooses among them; `how` is a constant, so nothing is left of the choice. @param q the
+ * queue @param how the instance @param buffers them @param count how many @return how many were
+ * added, or an error */
+VIRTQ_TEMPLATE int virtq_packed_driver_more(struct virtq_packed_driver *q, unsigned how,
+                                            const struct virtq_buffer *buffers, unsigned count)
+{
+    const unsigned kind = how & VIRTQ_INSTANCE_KIND;
+
+    if (kind == VIRTQ_INSTANCE_DIRECT) {
+        return virtq_packed_driver_direct_general(q, buffers, count);
+    }
+    if (kind == VIRTQ_INSTANCE_BAR) {
+        return virtq_packed_driver_bar_general(q, buffers, count);
+    }
+    return kind == VIRTQ_INSTANCE_PREMAPPED
+               ? virtq_packed_driver_premapped_general(q, buffers, count)
+               : virtq_packed_driver_called_general(q, buffers, count);
 }
 
 /** @brief See virtq_driver_add(). @param q the queue @param how the instance @param buffers them
@@ -384,23 +417,24 @@ VIRTQ_TEMPLATE int virtq_packed_driver_add(struct virtq_packed_driver *q, unsign
 {
     struct virtq_packed_driver_view view;
     unsigned done = 0;
-    int error = VIRTQ_OK;
+    int more = 0;
 
     if (VIRTQ_UNLIKELY(q->core.fault.reason != (uint32_t)VIRTQ_REASON_NONE)) {
         return VIRTQ_EBROKEN;
     }
     virtq_packed_driver_look_at(q, &view);
-    for (; done < count; done++) {
-        error = virtq_packed_driver_add_one(q, how, &view, &buffers[done]);
-        if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
-            error = virtq_driver_core_refuse(&q->core, error);
-            break;
-        }
+    while (done < count && virtq_packed_driver_short(q, how, &view, &buffers[done])) {
+        VIRTQ_OPAQUE(view.added.offset);
+        done++;
     }
     virtq_packed_driver_look_back(q, &view);
+    if (VIRTQ_UNLIKELY(done < count)) {
+        more = virtq_packed_driver_more(q, how, &buffers[done], count - done);
+        done += more > 0 ? (unsigned)more : 0u;
+    }
     q->core.unpublished += done;
     q->core.counters.added += done;
-    return done != 0u ? (int)done : error;
+    return done != 0u ? (int)done : more;
 }
 
 #endif

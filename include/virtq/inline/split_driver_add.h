@@ -166,46 +166,6 @@ VIRTQ_TEMPLATE int virtq_split_driver_place(struct virtq_split_driver *q, unsign
     return error;
 }
 
-/** @brief Each instance of it, out of line: a buffer of one segment does not pay for its registers.
- * @param name of the instance @param how the instance */
-#define VIRTQ_SPLIT_DRIVER_PLACE(name, how)                                                \
-    VIRTQ_OUTLINE int virtq_split_driver_##name##_place(struct virtq_split_driver *q,      \
-                                                        const struct virtq_buffer *buffer) \
-    {                                                                                      \
-        return virtq_split_driver_place(q, how, buffer);                                   \
-    }
-VIRTQ_SPLIT_DRIVER_PLACE(called, VIRTQ_INSTANCE_CALLED)
-VIRTQ_SPLIT_DRIVER_PLACE(direct, VIRTQ_INSTANCE_DIRECT)
-VIRTQ_SPLIT_DRIVER_PLACE(bar, VIRTQ_INSTANCE_BAR)
-VIRTQ_SPLIT_DRIVER_PLACE(premapped, VIRTQ_INSTANCE_PREMAPPED)
-VIRTQ_SPLIT_DRIVER_PLACE(legacy, VIRTQ_INSTANCE_BIG_ENDIAN)
-VIRTQ_SPLIT_DRIVER_PLACE(legacy_premapped,
-                         (unsigned)VIRTQ_INSTANCE_PREMAPPED | (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN)
-#undef VIRTQ_SPLIT_DRIVER_PLACE
-
-/** @brief Chooses among them; `how` is a constant, so nothing is left of the choice. @param q the
- * queue @param how the instance @param buffer the buffer @return 0 or an error, then nothing has
- * changed */
-VIRTQ_TEMPLATE int virtq_split_driver_more(struct virtq_split_driver *q, unsigned how,
-                                           const struct virtq_buffer *buffer)
-{
-    const unsigned kind = how & VIRTQ_INSTANCE_KIND;
-
-    if ((how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u) {
-        return kind == VIRTQ_INSTANCE_PREMAPPED
-                   ? virtq_split_driver_legacy_premapped_place(q, buffer)
-                   : virtq_split_driver_legacy_place(q, buffer);
-    }
-    if (kind == VIRTQ_INSTANCE_DIRECT) {
-        return virtq_split_driver_direct_place(q, buffer);
-    }
-    if (kind == VIRTQ_INSTANCE_BAR) {
-        return virtq_split_driver_bar_place(q, buffer);
-    }
-    return kind == VIRTQ_INSTANCE_PREMAPPED ? virtq_split_driver_premapped_place(q, buffer)
-                                            : virtq_split_driver_called_place(q, buffer);
-}
-
 /** @brief What an add looks at for every buffer: a local copy, so that no store makes it be loaded
  * again. */
 struct virtq_split_driver_view {
@@ -322,36 +282,108 @@ VIRTQ_TEMPLATE bool virtq_split_driver_tabled(const struct virtq_split_driver *q
     return true;
 }
 
-/** @brief Places one buffer, the short way if it is one segment. @param q the queue @param how the
- * instance
- * @param view what add looks at @param buffer the buffer @return 0 or an error, then nothing has
- * changed */
-VIRTQ_TEMPLATE int virtq_split_driver_add_one(struct virtq_split_driver *q, unsigned how,
-                                              struct virtq_split_driver_view *view,
-                                              const struct virtq_buffer *buffer)
+/** @brief Places a buffer of one segment. @param q the queue @param how the instance @param view
+ * what add looks at @param buffer any buffer @return whether it was one, and was placed; else
+ * nothing has changed */
+VIRTQ_TEMPLATE bool virtq_split_driver_short(struct virtq_split_driver *q, unsigned how,
+                                             struct virtq_split_driver_view *view,
+                                             const struct virtq_buffer *buffer)
 {
+    const uint32_t shape = buffer->readable | (uint32_t)buffer->writable << 16;
+
+    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED || buffer->flags != 0u) {
+        return false;
+    }
+    if (VIRTQ_LIKELY(shape == 1u)) {
+        return virtq_split_driver_single(q, how, view, buffer, false);
+    }
+    return VIRTQ_LIKELY(shape == 0x10000u) && virtq_split_driver_single(q, how, view, buffer, true);
+}
+
+/** @brief Places any buffer. @param q the queue @param how the instance @param view what add looks
+ * at @param buffer the buffer @return 0 or an error, then nothing has changed */
+VIRTQ_TEMPLATE int virtq_split_driver_long(struct virtq_split_driver *q, unsigned how,
+                                           struct virtq_split_driver_view *view,
+                                           const struct virtq_buffer *buffer)
+{
+    const bool plain = (how & VIRTQ_INSTANCE_KIND) != VIRTQ_INSTANCE_CALLED && buffer->flags == 0u;
     int error;
 
-    if ((how & VIRTQ_INSTANCE_KIND) != VIRTQ_INSTANCE_CALLED && buffer->flags == 0u) {
-        const uint32_t shape = buffer->readable | (uint32_t)buffer->writable << 16;
-
-        if (shape == 1u && VIRTQ_LIKELY(virtq_split_driver_single(q, how, view, buffer, false))) {
-            return VIRTQ_OK;
-        }
-        if (shape == 0x10000u &&
-            VIRTQ_LIKELY(virtq_split_driver_single(q, how, view, buffer, true))) {
-            return VIRTQ_OK;
-        }
-        if (VIRTQ_LIKELY(virtq_split_driver_tabled(q, how, view, buffer))) {
-            return VIRTQ_OK;
-        }
+    if (plain && VIRTQ_LIKELY(virtq_split_driver_tabled(q, how, view, buffer))) {
+        return VIRTQ_OK;
+    }
+    if (virtq_split_driver_short(q, how, view, buffer)) {
+        return VIRTQ_OK;
     }
     virtq_split_driver_look_back(q, view);
-    error = virtq_split_driver_more(q, how, buffer);
+    error = virtq_split_driver_place(q, how, buffer);
     view->head = q->head;
     view->added = q->added;
     view->room = q->core.room;
     return error;
+}
+
+/** @brief The loop of an add in the general way, once something was met that is more than one
+ * segment. @param q the queue @param how the instance @param buffers them @param count how many
+ * @return how many were added, or an error */
+VIRTQ_TEMPLATE int virtq_split_driver_general(struct virtq_split_driver *q, unsigned how,
+                                              const struct virtq_buffer *buffers, unsigned count)
+{
+    struct virtq_split_driver_view view;
+    unsigned done = 0;
+    int error = VIRTQ_OK;
+
+    virtq_split_driver_look_at(q, &view);
+    for (; done < count; done++) {
+        error = virtq_split_driver_long(q, how, &view, &buffers[done]);
+        if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
+            error = virtq_driver_core_refuse(&q->core, error);
+            break;
+        }
+    }
+    virtq_split_driver_look_back(q, &view);
+    return done != 0u ? (int)done : error;
+}
+
+/** @brief Each instance of it, out of line: buffers of one segment do not pay for its registers.
+ * @param name of the instance @param how the instance */
+#define VIRTQ_SPLIT_DRIVER_GENERAL(name, how)                                             \
+    VIRTQ_OUTLINE int virtq_split_driver_##name##_general(                                \
+        struct virtq_split_driver *q, const struct virtq_buffer *buffers, unsigned count) \
+    {                                                                                     \
+        return virtq_split_driver_general(q, how, buffers, count);                        \
+    }
+VIRTQ_SPLIT_DRIVER_GENERAL(called, VIRTQ_INSTANCE_CALLED)
+VIRTQ_SPLIT_DRIVER_GENERAL(direct, VIRTQ_INSTANCE_DIRECT)
+VIRTQ_SPLIT_DRIVER_GENERAL(bar, VIRTQ_INSTANCE_BAR)
+VIRTQ_SPLIT_DRIVER_GENERAL(premapped, VIRTQ_INSTANCE_PREMAPPED)
+VIRTQ_SPLIT_DRIVER_GENERAL(legacy, VIRTQ_INSTANCE_BIG_ENDIAN)
+VIRTQ_SPLIT_DRIVER_GENERAL(legacy_premapped,
+                           (unsigned)VIRTQ_INSTANCE_PREMAPPED | (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN)
+#undef VIRTQ_SPLIT_DRIVER_GENERAL
+
+/** @brief Chooses among them; `how` is a constant, so nothing is left of the choice. @param q the
+ * queue @param how the instance @param buffers them @param count how many @return how many were
+ * added, or an error */
+VIRTQ_TEMPLATE int virtq_split_driver_more(struct virtq_split_driver *q, unsigned how,
+                                           const struct virtq_buffer *buffers, unsigned count)
+{
+    const unsigned kind = how & VIRTQ_INSTANCE_KIND;
+
+    if ((how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u) {
+        return kind == VIRTQ_INSTANCE_PREMAPPED
+                   ? virtq_split_driver_legacy_premapped_general(q, buffers, count)
+                   : virtq_split_driver_legacy_general(q, buffers, count);
+    }
+    if (kind == VIRTQ_INSTANCE_DIRECT) {
+        return virtq_split_driver_direct_general(q, buffers, count);
+    }
+    if (kind == VIRTQ_INSTANCE_BAR) {
+        return virtq_split_driver_bar_general(q, buffers, count);
+    }
+    return kind == VIRTQ_INSTANCE_PREMAPPED
+               ? virtq_split_driver_premapped_general(q, buffers, count)
+               : virtq_split_driver_called_general(q, buffers, count);
 }
 
 /** @brief See virtq_driver_add(). @param q the queue @param how the instance @param buffers them
@@ -361,23 +393,24 @@ VIRTQ_TEMPLATE int virtq_split_driver_add(struct virtq_split_driver *q, unsigned
 {
     struct virtq_split_driver_view view;
     unsigned done = 0;
-    int error = VIRTQ_OK;
+    int more = 0;
 
     if (VIRTQ_UNLIKELY(q->core.fault.reason != (uint32_t)VIRTQ_REASON_NONE)) {
         return VIRTQ_EBROKEN;
     }
     virtq_split_driver_look_at(q, &view);
-    for (; done < count; done++) {
-        error = virtq_split_driver_add_one(q, how, &view, &buffers[done]);
-        if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
-            error = virtq_driver_core_refuse(&q->core, error);
-            break;
-        }
+    while (done < count && virtq_split_driver_short(q, how, &view, &buffers[done])) {
+        VIRTQ_OPAQUE(view.added);
+        done++;
     }
     virtq_split_driver_look_back(q, &view);
+    if (VIRTQ_UNLIKELY(done < count)) {
+        more = virtq_split_driver_more(q, how, &buffers[done], count - done);
+        done += more > 0 ? (unsigned)more : 0u;
+    }
     q->core.unpublished += done;
     q->core.counters.added += done;
-    return done != 0u ? (int)done : error;
+    return done != 0u ? (int)done : more;
 }
 
 #endif

@@ -16,12 +16,13 @@ VIRTQ_TEMPLATE void virtq_split_driver_free(struct virtq_split_driver *q, uint16
 {
     struct virtq_driver_entry *entry = &q->core.entries[id];
 
+    if (!in_order) {
+        q->next[q->tail] = id;
+        q->tail = entry->last;
+        q->head = q->core.room == 0u ? id : q->head;
+    }
     q->core.room = (uint16_t)(q->core.room + entry->slots);
     entry->slots = 0;
-    if (!in_order) {
-        q->next[entry->last] = q->head;
-        q->head = id;
-    }
 }
 
 /** @brief Reads and checks the used index. @param q the queue @param how the instance @return
@@ -166,7 +167,8 @@ VIRTQ_TEMPLATE int virtq_split_driver_drain(struct virtq_split_driver *q, unsign
     const struct virtq_used_elem *const elements = q->elements;
     struct virtq_driver_entry *const entries = q->core.entries;
     uint16_t *const next = q->next;
-    uint32_t head = q->head;
+    const uint32_t mask = q->mask;
+    uint32_t tail = q->tail;
     uint32_t polled = q->polled;
     uint32_t room = q->core.room;
     unsigned done;
@@ -174,13 +176,13 @@ VIRTQ_TEMPLATE int virtq_split_driver_drain(struct virtq_split_driver *q, unsign
 
     for (const struct virtq_completion *last = completions + count; completions != last;
          completions++, polled++) {
-        const struct virtq_used_elem *element = &elements[polled & q->mask];
+        const struct virtq_used_elem *element = &elements[polled & mask];
         const uint32_t id = virtq_shm_load32(&element->id, how);
         uint32_t len = virtq_shm_load32(&element->len, how);
         struct virtq_driver_entry *entry = &entries[id];
 
         /* S10: an outstanding head, and each completes once. */
-        if (VIRTQ_UNLIKELY(id > q->mask || entry->slots == 0u)) {
+        if (VIRTQ_UNLIKELY(id > mask || entry->slots == 0u)) {
             error = virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_ID, (uint16_t)polled, id);
             break;
         }
@@ -199,11 +201,14 @@ VIRTQ_TEMPLATE int virtq_split_driver_drain(struct virtq_split_driver *q, unsign
         completions->id = id;
         room += entry->slots;
         entry->slots = 0;
-        next[entry->last] = (uint16_t)head;
-        head = id;
+        next[tail] = (uint16_t)id;
+        tail = entry->last;
     }
     done = (unsigned)(completions - first);
-    q->head = (uint16_t)head;
+    if (VIRTQ_UNLIKELY(q->core.room == 0u) && done != 0u) {
+        q->head = (uint16_t)first->id;
+    }
+    q->tail = (uint16_t)tail;
     q->polled = (uint16_t)polled;
     q->core.room = (uint16_t)room;
     q->core.outstanding -= done;

@@ -21,8 +21,10 @@ struct virtq_split_driver {
     uint16_t *next;  /**< Private: the free list; with IN_ORDER simply the next slot, for ever. */
     uint16_t *heads; /**< Private: what the available ring holds. */
     uint16_t mask;   /**< Queue size - 1. */
-    uint16_t head;   /**< First free descriptor. */
-    uint16_t added;  /**< Available index, unpublished buffers included. */
+    uint16_t head;   /**< First free descriptor, if there is one. */
+    uint16_t tail; /**< Last free descriptor. What is freed goes behind it, so that heads come round
+                      in ring order and the available ring need not be written anew. */
+    uint16_t added;     /**< Available index, unpublished buffers included. */
     uint16_t published; /**< Available index as the device sees it. */
     uint16_t polled;    /**< Used index up to which buffers were taken back. */
     uint16_t seen;      /**< Used index as last read and checked. */
