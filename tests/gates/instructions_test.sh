@@ -41,5 +41,5 @@ check device split library 1 90
 check device packed library 1 90
 check driver split inline 4 217
 check driver packed inline 4 221
-check device split inline 4 260
-check device packed inline 4 278
+check device split inline 4 180
+check device packed inline 4 180

@@ -72,7 +72,7 @@ struct virtq_device_core {
     uint32_t ahead; /**< Entries (split) or descriptors (packed) beyond the next pop that the caller
                        was told of: enable_notify does not count them as new. */
     uint32_t ticket;      /**< Of the next buffer to pop, if it takes one descriptor. */
-    uint32_t table_max;   /**< Entries of the largest table; 0: none may come. */
+    uint32_t table_bytes; /**< Of the largest table; 0: none may come. */
     uint32_t order_first; /**< IN_ORDER: where in `order` the oldest buffer stands ... */
     uint32_t order_next;  /**< ... and where the next one will. */
     uint16_t *order;      /**< IN_ORDER: ids in the order of pop, a circle of `size`. */

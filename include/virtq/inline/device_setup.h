@@ -97,7 +97,12 @@ VIRTQ_INLINE void virtq_device_setup_core(struct virtq_device_core *core,
                        ? (uint32_t)VIRTQ_CORE_TRANSLATED
                        : 0u;
     core->size = config->size;
-    core->table_max = (core->flags & (uint32_t)VIRTQ_CORE_TABLES) != 0u ? config->table_max : 0u;
+    if ((core->flags & (uint32_t)VIRTQ_CORE_TABLES) != 0u) {
+        core->table_bytes =
+            config->table_max <= UINT32_MAX / 16u ? config->table_max * 16u : UINT32_MAX;
+    } else {
+        core->table_bytes = 0;
+    }
     core->features = config->features;
     core->areas = config->areas;
     core->addresses = config->addresses;

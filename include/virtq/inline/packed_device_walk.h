@@ -8,7 +8,7 @@
 #define VIRTQ_INLINE_PACKED_DEVICE_WALK_H
 
 #include "packed_device_queue.h"
-#include "table.h"
+#include "row.h"
 #include "walk.h"
 
 /** @brief Walks an opened table from any entry: consecutive ones, of whose flags only WRITE counts.
@@ -96,29 +96,55 @@ VIRTQ_TEMPLATE int virtq_packed_device_leave(struct virtq_device_core *core, uns
     return result;
 }
 
-/** @brief Walks a table. @param core the queue @param how the instance @param walk the walk @param
- * addr the table's device address @param len its bytes @return as for the walker */
+/** @brief Walks a table that may be any. @param core the queue @param how the instance @param walk
+ * the walk @param addr the table's device address @param len its bytes @return as for the walker */
 VIRTQ_TEMPLATE int virtq_packed_device_table(struct virtq_device_core *core, unsigned how,
                                              struct virtq_walk *walk, virtq_addr_t addr,
                                              uint32_t len)
 {
-    const bool translated = (how & VIRTQ_INSTANCE_KIND) != VIRTQ_INSTANCE_PREMAPPED;
-    const unsigned char *base = translated ? virtq_walk_near(core, addr, len) : NULL;
-    struct virtq_table table = {base, addr, len, len / 16u};
-    struct virtq_entry entry = {0, 0, 0};
-    const unsigned char *from;
-    uint16_t flags;
+    const struct virtq_table table = {NULL, addr, len, len / 16u};
+    const struct virtq_entry entry = {0, 0, 0};
 
-    if (VIRTQ_UNLIKELY(base == NULL)) {
-        return virtq_packed_device_leave(core, how, walk, table, 0, entry);
+    return virtq_packed_device_leave(core, how, walk, table, 0, entry);
+}
+
+/** @brief Walks a buffer that is one table. @param core the queue @param how the instance @param
+ * walk begun @param addr the table's device address @param len its bytes @param limit result: what
+ * goes with the buffer's writable bytes @return as for the walker */
+VIRTQ_TEMPLATE int virtq_packed_device_alone(struct virtq_device_core *core, unsigned how,
+                                             struct virtq_walk *walk, virtq_addr_t addr,
+                                             uint32_t len, uint32_t *limit)
+{
+    const bool translated = (how & VIRTQ_INSTANCE_KIND) != VIRTQ_INSTANCE_PREMAPPED;
+    struct virtq_piece near;
+    struct virtq_row row;
+    bool done;
+    int result;
+
+    if (VIRTQ_UNLIKELY(!translated || !virtq_walk_near(core, addr, len, &near) ||
+                       (uintptr_t)walk->end - (uintptr_t)walk->piece <
+                           len * sizeof(struct virtq_piece) / 16u)) {
+        result = walk->piece == walk->end ? VIRTQ_EFULL
+                                          : virtq_packed_device_table(core, how, walk, addr, len);
+        return virtq_walk_close(walk, result, limit);
     }
-    from = virtq_walk_rows(core, how, walk, base, len / 16u, true, &entry);
-    flags = virtq_shm_pair_second(entry.tail, how);
-    if (VIRTQ_LIKELY(from == base + len - 16u)) {
-        return virtq_walk_element(core, how, walk, entry.addr, entry.len,
-                                  (flags & VIRTQ_DESC_F_WRITE) != 0u);
+    row.base = (const unsigned char *)near.base;
+    row.last = row.base + len - 16;
+    VIRTQ_OPAQUE(row.last);
+    done = virtq_row_walk(core, how, walk, true, &row);
+    if (VIRTQ_LIKELY(done && walk->bytes <= VIRTQ_ROW_BYTES)) {
+        *limit = (uint32_t)walk->chain->writable_bytes + 1u;
+        return VIRTQ_OK;
     }
-    return virtq_packed_device_leave(core, how, walk, table, (size_t)(from - base) / 16u, entry);
+    result = VIRTQ_OK;
+    if (!done) {
+        const struct virtq_table table = {row.base, 0, 0,
+                                          (uint32_t)((size_t)(row.last - row.base) / 16u) + 1u};
+        const struct virtq_entry entry = {row.addr, (uint32_t)row.len, row.tail};
+
+        result = virtq_packed_device_leave(core, how, walk, table, virtq_row_index(&row), entry);
+    }
+    return virtq_walk_close(walk, result, limit);
 }
 
 /** @brief Reads a descriptor's address and length, once each. @param from where @param how the
@@ -206,40 +232,5 @@ VIRTQ_TEMPLATE int virtq_packed_device_walk(struct virtq_packed_device *q, unsig
         desc = virtq_packed_device_read(at, how, flags);
     }
 }
-
-/** @brief A buffer that is more than one plain descriptor. @param q the queue @param how the
- * instance
- * @param walk begun @param desc the head, as read @param slots result: ring descriptors @return as
- * for the walker, or VIRTQ_EBROKEN */
-VIRTQ_TEMPLATE int virtq_packed_device_list(struct virtq_packed_device *q, unsigned how,
-                                            struct virtq_walk *walk, struct pvirtq_desc desc,
-                                            uint32_t *slots)
-{
-    struct virtq_walk local = *walk;
-    uint32_t count = 0;
-    int result = virtq_packed_device_walk(q, how, &local, desc, &count);
-
-    *slots = count;
-    if (VIRTQ_LIKELY(result == VIRTQ_OK)) {
-        result = virtq_walk_end(&local);
-        walk->piece = local.piece;
-    }
-    return result;
-}
-
-/** @brief Each instance of it, out of line: tables do not pay for its registers. @param name of the
- * instance @param how the instance */
-#define VIRTQ_PACKED_DEVICE_LIST(name, how)                                                       \
-    VIRTQ_OUTLINE int virtq_packed_device_##name##_list(struct virtq_packed_device *q,            \
-                                                        struct virtq_walk *walk,                  \
-                                                        struct pvirtq_desc desc, uint32_t *slots) \
-    {                                                                                             \
-        return virtq_packed_device_list(q, how, walk, desc, slots);                               \
-    }
-VIRTQ_PACKED_DEVICE_LIST(called, VIRTQ_INSTANCE_CALLED)
-VIRTQ_PACKED_DEVICE_LIST(direct, VIRTQ_INSTANCE_DIRECT)
-VIRTQ_PACKED_DEVICE_LIST(bar, VIRTQ_INSTANCE_BAR)
-VIRTQ_PACKED_DEVICE_LIST(premapped, VIRTQ_INSTANCE_PREMAPPED)
-#undef VIRTQ_PACKED_DEVICE_LIST
 
 #endif

@@ -7,8 +7,8 @@
 #ifndef VIRTQ_INLINE_SPLIT_DEVICE_WALK_H
 #define VIRTQ_INLINE_SPLIT_DEVICE_WALK_H
 
+#include "row.h"
 #include "split_device_queue.h"
-#include "table.h"
 #include "walk.h"
 
 /** @brief Reads a descriptor, each field once; all but `next`, which is read when it is needed.
@@ -128,29 +128,55 @@ VIRTQ_TEMPLATE int virtq_split_device_leave(struct virtq_device_core *core, unsi
     return result;
 }
 
-/** @brief Walks a table. @param core the queue @param how the instance @param walk the walk @param
- * addr the table's device address @param len its bytes @return as for the walker */
+/** @brief Walks a table that may be any. @param core the queue @param how the instance @param walk
+ * the walk @param addr the table's device address @param len its bytes @return as for the walker */
 VIRTQ_TEMPLATE int virtq_split_device_table(struct virtq_device_core *core, unsigned how,
                                             struct virtq_walk *walk, virtq_addr_t addr,
                                             uint32_t len)
 {
-    const bool translated = (how & VIRTQ_INSTANCE_KIND) != VIRTQ_INSTANCE_PREMAPPED;
-    const unsigned char *base = translated ? virtq_walk_near(core, addr, len) : NULL;
-    struct virtq_table table = {base, addr, len, len / 16u};
-    struct virtq_entry entry = {0, 0, 0};
-    const unsigned char *from;
-    uint16_t flags;
+    const struct virtq_table table = {NULL, addr, len, len / 16u};
+    const struct virtq_entry entry = {0, 0, 0};
 
-    if (VIRTQ_UNLIKELY(base == NULL)) {
-        return virtq_split_device_leave(core, how, walk, table, 0, entry);
+    return virtq_split_device_leave(core, how, walk, table, 0, entry);
+}
+
+/** @brief Walks a buffer that is one table. @param core the queue @param how the instance @param
+ * walk begun @param addr the table's device address @param len its bytes @param limit result: what
+ * goes with the buffer's writable bytes @return as for the walker */
+VIRTQ_TEMPLATE int virtq_split_device_alone(struct virtq_device_core *core, unsigned how,
+                                            struct virtq_walk *walk, virtq_addr_t addr,
+                                            uint32_t len, uint32_t *limit)
+{
+    const bool translated = (how & VIRTQ_INSTANCE_KIND) != VIRTQ_INSTANCE_PREMAPPED;
+    struct virtq_piece near;
+    struct virtq_row row;
+    bool done;
+    int result;
+
+    if (VIRTQ_UNLIKELY(!translated || !virtq_walk_near(core, addr, len, &near) ||
+                       (uintptr_t)walk->end - (uintptr_t)walk->piece <
+                           len * sizeof(struct virtq_piece) / 16u)) {
+        result = walk->piece == walk->end ? VIRTQ_EFULL
+                                          : virtq_split_device_table(core, how, walk, addr, len);
+        return virtq_walk_close(walk, result, limit);
     }
-    from = virtq_walk_rows(core, how, walk, base, len / 16u, false, &entry);
-    flags = virtq_shm_pair_first(entry.tail, how);
-    if (VIRTQ_LIKELY((flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT)) == 0u)) {
-        return virtq_walk_element(core, how, walk, entry.addr, entry.len,
-                                  (flags & VIRTQ_DESC_F_WRITE) != 0u);
+    row.base = (const unsigned char *)near.base;
+    row.last = row.base + len - 16;
+    VIRTQ_OPAQUE(row.last);
+    done = virtq_row_walk(core, how, walk, false, &row);
+    if (VIRTQ_LIKELY(done && walk->bytes <= VIRTQ_ROW_BYTES)) {
+        *limit = (uint32_t)walk->chain->writable_bytes + 1u;
+        return VIRTQ_OK;
     }
-    return virtq_split_device_leave(core, how, walk, table, (size_t)(from - base) / 16u, entry);
+    result = VIRTQ_OK;
+    if (!done) {
+        const struct virtq_table table = {row.base, 0, 0,
+                                          (uint32_t)((size_t)(row.last - row.base) / 16u) + 1u};
+        const struct virtq_entry entry = {row.addr, (uint32_t)row.len, row.tail};
+
+        result = virtq_split_device_leave(core, how, walk, table, virtq_row_index(&row), entry);
+    }
+    return virtq_walk_close(walk, result, limit);
 }
 
 /** @brief Walks a chain of ring descriptors, which may end in one table. S4, S5, H1, H4. @param q
@@ -186,40 +212,5 @@ VIRTQ_TEMPLATE int virtq_split_device_walk(struct virtq_split_device *q, unsigne
         desc = virtq_split_device_read(&q->desc[index], how);
     }
 }
-
-/** @brief A buffer of more than one descriptor. @param q the queue @param how the instance
- * @param walk begun @param desc the head, as read @param head its index @return as for the walker,
- * or VIRTQ_EBROKEN */
-VIRTQ_TEMPLATE int virtq_split_device_chain(struct virtq_split_device *q, unsigned how,
-                                            struct virtq_walk *walk, struct virtq_desc desc,
-                                            uint16_t head)
-{
-    struct virtq_walk local = *walk;
-    int result = virtq_split_device_walk(q, how, &local, desc, head);
-
-    if (VIRTQ_LIKELY(result == VIRTQ_OK)) {
-        result = virtq_walk_end(&local);
-        walk->piece = local.piece;
-    }
-    return result;
-}
-
-/** @brief Each instance of it, out of line: tables do not pay for its registers. @param name of the
- * instance @param how the instance */
-#define VIRTQ_SPLIT_DEVICE_CHAIN(name, how)                                                    \
-    VIRTQ_OUTLINE int virtq_split_device_##name##_chain(struct virtq_split_device *q,          \
-                                                        struct virtq_walk *walk,               \
-                                                        struct virtq_desc desc, uint16_t head) \
-    {                                                                                          \
-        return virtq_split_device_chain(q, how, walk, desc, head);                             \
-    }
-VIRTQ_SPLIT_DEVICE_CHAIN(called, VIRTQ_INSTANCE_CALLED)
-VIRTQ_SPLIT_DEVICE_CHAIN(direct, VIRTQ_INSTANCE_DIRECT)
-VIRTQ_SPLIT_DEVICE_CHAIN(bar, VIRTQ_INSTANCE_BAR)
-VIRTQ_SPLIT_DEVICE_CHAIN(premapped, VIRTQ_INSTANCE_PREMAPPED)
-VIRTQ_SPLIT_DEVICE_CHAIN(legacy, VIRTQ_INSTANCE_BIG_ENDIAN)
-VIRTQ_SPLIT_DEVICE_CHAIN(legacy_premapped,
-                         (unsigned)VIRTQ_INSTANCE_PREMAPPED | (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN)
-#undef VIRTQ_SPLIT_DEVICE_CHAIN
 
 #endif

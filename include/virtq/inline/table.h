@@ -77,7 +77,7 @@ VIRTQ_TEMPLATE int virtq_walk_open(struct virtq_device_core *core, unsigned how,
     if (VIRTQ_UNLIKELY((core->flags & VIRTQ_CORE_TABLES) == 0u)) {
         return (int)VIRTQ_REASON_TABLE_OFF;
     }
-    if (VIRTQ_UNLIKELY(len == 0u || (len & 15u) != 0u || len / 16u > core->table_max)) {
+    if (VIRTQ_UNLIKELY(len == 0u || (len & 15u) != 0u || len > core->table_bytes)) {
         return (int)VIRTQ_REASON_TABLE_LENGTH;
     }
     if (VIRTQ_UNLIKELY((uint64_t)len - 1u > UINT64_MAX - addr)) {
@@ -182,87 +182,19 @@ VIRTQ_TEMPLATE int virtq_walk_entry(struct virtq_device_core *core, unsigned how
 }
 
 /** @brief Finds a table that is as most are: all that virtq_walk_open() checks, known beforehand.
- * @param core the queue @param addr device address @param len bytes, as read @return the table, all
- * of it in the window that the queue keeps and aligned to 8; or NULL: open it */
-VIRTQ_TEMPLATE const unsigned char *virtq_walk_near(const struct virtq_device_core *core,
-                                                    virtq_addr_t addr, uint32_t len)
+ * @param core the queue @param addr device address @param len bytes, as read @param piece result:
+ * the table @return whether all of it is in the window that the queue keeps, and aligned to 8; else
+ * open it */
+VIRTQ_TEMPLATE bool virtq_walk_near(const struct virtq_device_core *core, virtq_addr_t addr,
+                                    uint32_t len, struct virtq_piece *piece)
 {
-    struct virtq_piece piece;
-
-    if (VIRTQ_UNLIKELY((len & 15u) != 0u || len / 16u > core->table_max)) {
-        return NULL;
+    if (VIRTQ_UNLIKELY((len & 15u) != 0u || len > core->table_bytes)) {
+        return false;
     }
-    if (VIRTQ_UNLIKELY(!virtq_walk_hit(&core->windows[VIRTQ_WINDOW_TABLE], addr, len, &piece))) {
-        return NULL;
+    if (VIRTQ_UNLIKELY(!virtq_walk_hit(&core->windows[VIRTQ_WINDOW_TABLE], addr, len, piece))) {
+        return false;
     }
-    return VIRTQ_LIKELY(((uintptr_t)piece.base & 7u) == 0u) ? (const unsigned char *)piece.base
-                                                            : NULL;
-}
-
-/** @brief The way of most tables: entries in a row, of one part, each in a window the queue keeps.
- * Stops at the first that is otherwise, and at `last`. @param core the queue @param how the
- * instance
- * @param walk the walk; its piece and bytes move on, and there are more pieces than entries @param
- * from the first entry's place @param index its index @param last the place of the table's last
- * entry, or of one before it @param packed the format: a constant @param writable the part: a
- * constant @param entry the first entry, as read; then the one it stopped at @return its place */
-VIRTQ_TEMPLATE const unsigned char *virtq_walk_row(const struct virtq_device_core *core,
-                                                   unsigned how, struct virtq_walk *walk,
-                                                   const unsigned char *from, uint32_t index,
-                                                   const unsigned char *last, const bool packed,
-                                                   const bool writable, struct virtq_entry *entry)
-{
-    const struct virtq_device_window window =
-        core->windows[writable ? VIRTQ_WINDOW_WRITE : VIRTQ_WINDOW_READ];
-    const uint16_t write = writable ? VIRTQ_DESC_F_WRITE : 0;
-    /* Flags and `next` in one comparison: both are as they should be, or the row is at its end. */
-    const uint32_t step = virtq_shm_pair(0, 1, how);
-    uint32_t expected = virtq_shm_pair(VIRTQ_DESC_F_NEXT | write, (uint16_t)(index + 1u), how);
-
-    while (from != last) {
-        if (packed ? (entry->tail & virtq_shm_pair(0, VIRTQ_DESC_F_WRITE, how)) !=
-                         virtq_shm_pair(0, write, how)
-                   : entry->tail != expected) {
-            break;
-        }
-        if (VIRTQ_UNLIKELY(!virtq_walk_hit(&window, entry->addr, entry->len, walk->piece))) {
-            break;
-        }
-        walk->bytes += entry->len;
-        walk->piece++;
-        if (!packed) {
-            expected += step;
-            VIRTQ_OPAQUE(expected);
-        }
-        from += 16;
-        *entry = virtq_walk_load(from, how);
-    }
-    return from;
-}
-
-/** @brief Both parts of a table in that way, unless the writable part has begun before it (S5).
- * @param core the queue @param how the instance @param walk the walk @param base the table, near
- * @param entries how many it has @param packed the format: a constant @param entry result: the
- * entry it stopped at, as read @return its place */
-VIRTQ_TEMPLATE const unsigned char *virtq_walk_rows(const struct virtq_device_core *core,
-                                                    unsigned how, struct virtq_walk *walk,
-                                                    const unsigned char *base, uint32_t entries,
-                                                    const bool packed, struct virtq_entry *entry)
-{
-    const bool room = (size_t)(walk->end - walk->piece) > entries && VIRTQ_LIKELY(!walk->writable);
-    const unsigned char *last = VIRTQ_LIKELY(room) ? base + (size_t)(entries - 1u) * 16u : base;
-    const uint32_t want = packed ? virtq_shm_pair(0, VIRTQ_DESC_F_WRITE, how)
-                                 : virtq_shm_pair(VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_NEXT, 0, how);
-    const unsigned char *from;
-
-    *entry = virtq_walk_load(base, how);
-    from = virtq_walk_row(core, how, walk, base, 0, last, packed, false, entry);
-    if (from != last && (entry->tail & want) == want) {
-        virtq_walk_turn(walk);
-        from = virtq_walk_row(core, how, walk, from, (uint32_t)((size_t)(from - base) / 16u), last,
-                              packed, true, entry);
-    }
-    return from;
+    return VIRTQ_LIKELY(((uintptr_t)piece->base & 7u) == 0u);
 }
 
 #endif

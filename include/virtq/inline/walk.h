@@ -15,6 +15,7 @@
 #include "../chain.h"
 #include "../split.h"
 #include "device_core.h"
+#include "device_flight.h"
 
 /** @brief A walk over one buffer. Where its writable part begins is put into the chain when it is
  * met. */
@@ -220,6 +221,18 @@ VIRTQ_TEMPLATE int virtq_walk_end(struct virtq_walk *walk)
     chain->writable_bytes = walk->bytes - chain->readable_bytes;
     chain->reason = (uint32_t)VIRTQ_REASON_NONE;
     return VIRTQ_OK;
+}
+
+/** @brief Ends a walk that came to its end, and says how much may be pushed. @param walk the walk
+ * @param result of the walker so far @param limit result: for its entry; 1 if it is no sound buffer
+ * @return as for the walker */
+VIRTQ_TEMPLATE int virtq_walk_close(struct virtq_walk *walk, int result, uint32_t *limit)
+{
+    if (VIRTQ_LIKELY(result == VIRTQ_OK)) {
+        result = virtq_walk_end(walk);
+    }
+    *limit = result == VIRTQ_OK ? virtq_device_core_limit(walk->chain->writable_bytes) : 1u;
+    return result;
 }
 
 /** @brief A buffer of one element that is where most are: all that the walk above would do, known

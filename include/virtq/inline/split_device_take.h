@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * @ingroup virtq_inline
+ * @brief The device end of a split queue takes buffers in the general way: tables, chains, and
+ * whatever the short way leaves.
+ */
+#ifndef VIRTQ_INLINE_SPLIT_DEVICE_TAKE_H
+#define VIRTQ_INLINE_SPLIT_DEVICE_TAKE_H
+
+#include "split_device_walk.h"
+
+/** @brief What a pop looks at for every buffer: a local copy, so that no store makes it be loaded
+ * again. */
+struct virtq_split_device_view {
+    const uint16_t *ring;               /**< Shared: slots of the available ring. */
+    const struct virtq_desc *desc;      /**< Shared: descriptor table. */
+    struct virtq_device_entry *entries; /**< Private. */
+    uint32_t mask;                      /**< Queue size - 1. */
+    uint32_t ticket;           /**< Of the next buffer; its high half is the available index. */
+    uint32_t last;             /**< Ticket to stop at. */
+    struct virtq_piece *piece; /**< The caller's first free piece. */
+    struct virtq_piece *end;   /**< End of the caller's array. */
+};
+
+/** @brief Buffers taken so far. @param q the queue @param view what pop looks at @return how many
+ */
+VIRTQ_TEMPLATE uint32_t virtq_split_device_done(const struct virtq_split_device *q,
+                                                const struct virtq_split_device_view *view)
+{
+    return (view->ticket - q->core.ticket) >> 16;
+}
+
+/** @brief Says where pop is to stop. @param view what pop looks at @param next ticket of the next
+ * buffer @param count buffers wanted yet, and there */
+VIRTQ_TEMPLATE void virtq_split_device_aim(struct virtq_split_device_view *view, uint32_t next,
+                                           uint32_t count)
+{
+    const size_t pieces = (size_t)(view->end - view->piece);
+
+    view->last = next + (pieces < count ? (uint32_t)pieces : count) * VIRTQ_TICKET_NEXT;
+}
+
+/** @brief Reads the next head and its descriptor, each word once. @param q the queue @param how the
+ * instance @param slot of the available ring @param table the descriptors @param entries the
+ * queue's @param ticket of the buffer @param chain result: its id @param desc result @param head
+ * result: the same id @return 0 or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_split_device_head(struct virtq_split_device *q, unsigned how,
+                                           const uint16_t *slot, const struct virtq_desc *table,
+                                           const struct virtq_device_entry *entries,
+                                           uint32_t ticket, struct virtq_chain *chain,
+                                           struct virtq_desc *desc, uint32_t *head)
+{
+    *head = virtq_shm_load16(slot, how);
+    chain->id = (uint16_t)*head;
+    if (VIRTQ_UNLIKELY(*head >= q->core.size)) {
+        (void)virtq_device_core_break(&q->core, VIRTQ_REASON_QUEUE_HEAD, (uint16_t)(ticket >> 16),
+                                      *head);
+        return VIRTQ_EBROKEN;
+    }
+    if (VIRTQ_UNLIKELY(virtq_device_core_flies(&entries[*head]))) {
+        (void)virtq_device_core_break(&q->core, VIRTQ_REASON_QUEUE_IN_FLIGHT,
+                                      (uint16_t)(ticket >> 16), *head);
+        return VIRTQ_EBROKEN;
+    }
+    *desc = virtq_split_device_read(&table[*head], how);
+    return VIRTQ_OK;
+}
+
+/** @brief Takes a chain, or any other buffer that is not just a table. @param q the queue @param
+ * how the instance @param view what pop looks at @param chain result, id filled in @param desc its
+ * head, as read @param pieces the caller's array @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN,
+ * VIRTQ_EFULL (come back with all pieces free) */
+VIRTQ_TEMPLATE int virtq_split_device_take_chain(struct virtq_split_device *q, unsigned how,
+                                                 struct virtq_split_device_view *view,
+                                                 struct virtq_chain *chain, struct virtq_desc desc,
+                                                 const struct virtq_piece *pieces)
+{
+    struct virtq_device_entry *const entry = &view->entries[chain->id];
+    struct virtq_walk walk;
+    uint32_t limit;
+    int result;
+
+    if (view->piece == view->end) {
+        return VIRTQ_EFULL;
+    }
+    virtq_walk_begin(&walk, chain, view->piece, view->end);
+    /* The walk names it in a fault. */
+    q->popped = (uint16_t)(view->ticket >> 16);
+    result = virtq_split_device_walk(q, how, &walk, desc, chain->id);
+    result = virtq_walk_close(&walk, result, &limit);
+    if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
+        result = virtq_walk_refuse(&q->core, chain, result, view->piece == pieces);
+        if (result != VIRTQ_OK) {
+            return result;
+        }
+    } else {
+        view->piece = walk.piece;
+    }
+    entry->limit = limit;
+    entry->ticket = view->ticket;
+    return VIRTQ_OK;
+}
+
+/** @brief Each instance of it, out of line: tables do not pay for its registers. @param name of the
+ * instance @param how the instance */
+#define VIRTQ_SPLIT_DEVICE_CHAIN(name, how)                                                  \
+    VIRTQ_OUTLINE int virtq_split_device_##name##_chain(                                     \
+        struct virtq_split_device *q, struct virtq_split_device_view *view,                  \
+        struct virtq_chain *chain, struct virtq_desc desc, const struct virtq_piece *pieces) \
+    {                                                                                        \
+        return virtq_split_device_take_chain(q, how, view, chain, desc, pieces);             \
+    }
+VIRTQ_SPLIT_DEVICE_CHAIN(called, VIRTQ_INSTANCE_CALLED)
+VIRTQ_SPLIT_DEVICE_CHAIN(direct, VIRTQ_INSTANCE_DIRECT)
+VIRTQ_SPLIT_DEVICE_CHAIN(bar, VIRTQ_INSTANCE_BAR)
+VIRTQ_SPLIT_DEVICE_CHAIN(premapped, VIRTQ_INSTANCE_PREMAPPED)
+VIRTQ_SPLIT_DEVICE_CHAIN(legacy, VIRTQ_INSTANCE_BIG_ENDIAN)
+VIRTQ_SPLIT_DEVICE_CHAIN(legacy_premapped,
+                         (unsigned)VIRTQ_INSTANCE_PREMAPPED | (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN)
+#undef VIRTQ_SPLIT_DEVICE_CHAIN
+
+/** @brief Takes a buffer that is one table. @param q the queue @param how the instance @param view
+ * what pop looks at, but for the next two @param ticket of the buffer @param piece the first free
+ * one; it moves on @param chain result, id filled in @param desc its head, as read @param pieces
+ * the caller's array @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back with all
+ * pieces free) */
+VIRTQ_TEMPLATE int virtq_split_device_take_table(struct virtq_split_device *q, unsigned how,
+                                                 struct virtq_piece *end, uint32_t ticket,
+                                                 struct virtq_piece **piece,
+                                                 struct virtq_chain *chain, virtq_addr_t addr,
+                                                 uint32_t len, const struct virtq_piece *pieces)
+{
+    struct virtq_device_entry *entry;
+    struct virtq_walk walk;
+    uint32_t limit;
+    int result;
+
+    virtq_walk_begin(&walk, chain, *piece, end);
+    result = virtq_split_device_alone(&q->core, how, &walk, addr, len, &limit);
+    if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
+        result = virtq_walk_refuse(&q->core, chain, result, *piece == pieces);
+        if (result != VIRTQ_OK) {
+            return result;
+        }
+        walk.piece = *piece;
+    }
+    *piece = walk.piece;
+    entry = &q->core.entries[chain->id];
+    entry->limit = limit;
+    entry->ticket = ticket;
+    return VIRTQ_OK;
+}
+
+/** @brief The loop of a pop in the general way, once something was met that is more than a plain
+ * descriptor. It keeps next to nothing beside the queue and what pop looks at: tables want the
+ * registers.
+ * @param q the queue @param how the instance @param view what pop looks at @param chain the buffer
+ * it met, id filled in @param desc its head, as read @param pieces the caller's array
+ * @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back with all pieces free) */
+VIRTQ_TEMPLATE int virtq_split_device_general(struct virtq_split_device *q, unsigned how,
+                                              struct virtq_split_device_view *view,
+                                              struct virtq_chain *chain, struct virtq_desc desc,
+                                              const struct virtq_piece *pieces)
+{
+    const uint32_t plain = VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_NEXT;
+    struct virtq_piece *const end = view->end;
+    const uint32_t last = view->last;
+    struct virtq_piece *piece = view->piece;
+    uint32_t ticket = view->ticket;
+    virtq_addr_t addr = desc.addr;
+    uint32_t len = desc.len;
+    uint32_t flags = desc.flags;
+    uint32_t head;
+    int result;
+
+    for (;;) {
+        struct virtq_desc next;
+
+        if (VIRTQ_LIKELY((flags & plain) == VIRTQ_DESC_F_INDIRECT)) {
+            result = virtq_split_device_take_table(q, how, end, ticket, &piece, chain, addr, len,
+                                                   pieces);
+        } else {
+            view->piece = piece;
+            view->ticket = ticket;
+            const struct virtq_desc whole = {addr, len, (uint16_t)flags, 0};
+
+            result = VIRTQ_SPLIT_DEVICE_CHOOSE(how, chain, q, view, chain, whole, pieces);
+            piece = view->piece;
+        }
+        if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
+            break;
+        }
+        ticket += VIRTQ_TICKET_NEXT;
+        chain++;
+        if (ticket == last) {
+            break;
+        }
+        result = virtq_split_device_head(q, how, &q->ring[ticket >> 16 & q->mask], q->desc,
+                                         q->core.entries, ticket, chain, &next, &head);
+        if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
+            break;
+        }
+        addr = next.addr;
+        len = next.len;
+        flags = next.flags;
+    }
+    view->piece = piece;
+    view->ticket = ticket;
+    return result;
+}
+
+/** @brief Each instance of it, out of line: buffers of one descriptor do not pay for its registers.
+ * @param name of the instance @param how the instance */
+#define VIRTQ_SPLIT_DEVICE_GENERAL(name, how)                                                \
+    VIRTQ_OUTLINE int virtq_split_device_##name##_general(                                   \
+        struct virtq_split_device *q, struct virtq_split_device_view *view,                  \
+        struct virtq_chain *chain, struct virtq_desc desc, const struct virtq_piece *pieces) \
+    {                                                                                        \
+        return virtq_split_device_general(q, how, view, chain, desc, pieces);                \
+    }
+VIRTQ_SPLIT_DEVICE_GENERAL(called, VIRTQ_INSTANCE_CALLED)
+VIRTQ_SPLIT_DEVICE_GENERAL(direct, VIRTQ_INSTANCE_DIRECT)
+VIRTQ_SPLIT_DEVICE_GENERAL(bar, VIRTQ_INSTANCE_BAR)
+VIRTQ_SPLIT_DEVICE_GENERAL(premapped, VIRTQ_INSTANCE_PREMAPPED)
+VIRTQ_SPLIT_DEVICE_GENERAL(legacy, VIRTQ_INSTANCE_BIG_ENDIAN)
+VIRTQ_SPLIT_DEVICE_GENERAL(legacy_premapped,
+                           (unsigned)VIRTQ_INSTANCE_PREMAPPED | (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN)
+#undef VIRTQ_SPLIT_DEVICE_GENERAL
+
+/** @brief Goes on in the general way, with a copy, so that nothing of what the short way uses has
+ * an address. @param q the queue @param how the instance @param view what pop looks at @param chain
+ * the buffer that was met @param desc its head, as read @param pieces the caller's array @return as
+ * virtq_split_device_general() */
+VIRTQ_TEMPLATE int virtq_split_device_leave_short(struct virtq_split_device *q, unsigned how,
+                                                  struct virtq_split_device_view *view,
+                                                  struct virtq_chain *chain, struct virtq_desc desc,
+                                                  const struct virtq_piece *pieces)
+{
+    struct virtq_split_device_view copy = *view;
+    const int result = VIRTQ_SPLIT_DEVICE_CHOOSE(how, general, q, &copy, chain, desc, pieces);
+
+    *view = copy;
+    return result;
+}
+
+#endif
