@@ -39,7 +39,7 @@ check driver split library 1 105
 check driver packed library 1 115
 check device split library 1 90
 check device packed library 1 90
-check driver split inline 4 217
-check driver packed inline 4 221
+check driver split inline 4 200
+check driver packed inline 4 200
 check device split inline 4 180
 check device packed inline 4 180

@@ -42,9 +42,10 @@ struct virtq_driver_core {
     uint32_t size;                      /**< Queue size. */
     uint16_t room;                      /**< Free ring descriptors. */
     uint16_t segments_max;              /**< Of one buffer. */
-    uint32_t outstanding;               /**< Buffers published and not polled. */
-    uint32_t detach;                    /**< Where the next virtq_driver_detach() begins to look. */
-    uint32_t unpublished;               /**< Buffers added since the last publish. */
+    uint32_t table_span;  /**< Segments beyond the first that a table has room for; 0: no tables. */
+    uint32_t outstanding; /**< Buffers published and not polled. */
+    uint32_t detach;      /**< Where the next virtq_driver_detach() begins to look. */
+    uint32_t unpublished; /**< Buffers added since the last publish. */
     uint32_t untested; /**< Split: entries, packed: descriptors, published since the last test for a
                           notification; saturates at ::VIRTQ_UNTESTED_MANY. */
     struct virtq_fault fault;              /**< Why the queue is broken, if it is. */
@@ -279,26 +280,52 @@ VIRTQ_TEMPLATE int virtq_driver_core_source(struct virtq_driver_core *core, unsi
     return error;
 }
 
+/** @brief Bytes from one run or segment to the next. @param how the instance @return them */
+VIRTQ_TEMPLATE size_t virtq_driver_core_stride(unsigned how)
+{
+    size_t bytes = sizeof(struct virtq_segment);
+
+    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
+        bytes = sizeof(struct virtq_run);
+    }
+    return bytes;
+}
+
+/** @brief Where a buffer's runs are, or its segments where they are computed. @param how the
+ * instance @param source the buffer @return the first */
+VIRTQ_TEMPLATE const unsigned char *virtq_driver_core_items(
+    unsigned how, const struct virtq_driver_source *source)
+{
+    const void *items = source->segments;
+
+    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
+        items = source->runs;
+    }
+    return (const unsigned char *)items;
+}
+
 /** @brief The device address of one run; the arithmetic of the computed kinds.
  *
- * @param core the queue @param how the instance @param source the buffer @param index which run
- * @param addr result @param len result: bytes
+ * @param core the queue @param how the instance @param item the run, or the segment it is computed
+ * from @param premapped whether the caller's segments are device addresses @param addr result
+ * @param len result: bytes
  * @return 0, or VIRTQ_EFAULT for a bar segment outside the region */
-VIRTQ_TEMPLATE int virtq_driver_core_run(const struct virtq_driver_core *core, unsigned how,
-                                         const struct virtq_driver_source *source, size_t index,
-                                         uint64_t *addr, uint32_t *len)
+VIRTQ_TEMPLATE int virtq_driver_core_item(const struct virtq_driver_core *core, unsigned how,
+                                          const unsigned char *item, bool premapped, uint64_t *addr,
+                                          uint32_t *len)
 {
     const unsigned kind = how & VIRTQ_INSTANCE_KIND;
-    const struct virtq_segment *segment;
+    const struct virtq_segment *segment = (const struct virtq_segment *)(const void *)item;
 
     if (kind == VIRTQ_INSTANCE_CALLED) {
-        *addr = source->runs[index].addr;
-        *len = source->runs[index].len;
+        const struct virtq_run *run = (const struct virtq_run *)(const void *)item;
+
+        *addr = run->addr;
+        *len = run->len;
         return VIRTQ_OK;
     }
-    segment = &source->segments[index];
     *len = segment->len;
-    if (kind == VIRTQ_INSTANCE_PREMAPPED || source->premapped) {
+    if (kind == VIRTQ_INSTANCE_PREMAPPED || premapped) {
         *addr = segment->addr;
         return VIRTQ_OK;
     }
@@ -313,6 +340,19 @@ VIRTQ_TEMPLATE int virtq_driver_core_run(const struct virtq_driver_core *core, u
         }
     }
     return VIRTQ_OK;
+}
+
+/** @brief The same by its index. @param core the queue @param how the instance @param source the
+ * buffer @param index which run @param addr result @param len result: bytes @return as
+ * virtq_driver_core_item() */
+VIRTQ_TEMPLATE int virtq_driver_core_run(const struct virtq_driver_core *core, unsigned how,
+                                         const struct virtq_driver_source *source, size_t index,
+                                         uint64_t *addr, uint32_t *len)
+{
+    const unsigned char *items = virtq_driver_core_items(how, source);
+
+    return virtq_driver_core_item(core, how, items + index * virtq_driver_core_stride(how),
+                                  source->premapped, addr, len);
 }
 
 /** @brief The address of a buffer of one segment, computed. @param core the queue @param how the

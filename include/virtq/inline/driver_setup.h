@@ -143,6 +143,8 @@ VIRTQ_INLINE void virtq_driver_setup_core(struct virtq_driver_core *core,
                        ? (uint32_t)VIRTQ_CORE_STRICT_LENGTH
                        : 0u;
     core->segments_max = config->segments_max;
+    core->table_span =
+        (core->flags & (uint32_t)VIRTQ_CORE_TABLES) != 0u ? config->segments_max - 1u : 0u;
     core->runs_max = (uint16_t)virtq_driver_setup_runs(config);
     core->runs_least = runs_max != 0u ? runs_max : UINT16_MAX;
     core->tables = (unsigned char *)config->tables;

@@ -78,7 +78,8 @@ VIRTQ_TEMPLATE int virtq_packed_driver_place_table(struct virtq_packed_driver *q
     if (VIRTQ_UNLIKELY(q->core.room == 0u)) {
         return VIRTQ_EFULL;
     }
-    writable = virtq_driver_table_fill(&q->core, how, source, q->core.tables + offset, true);
+    writable = virtq_driver_table_fill(&q->core, how, source, q->core.tables + offset,
+                                       VIRTQ_DRIVER_MOST, true);
     if (VIRTQ_UNLIKELY(writable < 0)) {
         return (int)writable;
     }
@@ -296,7 +297,7 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_tabled(struct virtq_packed_driver *q, un
 {
     const uint32_t count = (uint32_t)buffer->readable + buffer->writable;
     const size_t offset = (size_t)q->core.table_bytes * view->id;
-    int64_t bytes;
+    int32_t bytes;
 
     if (VIRTQ_UNLIKELY(view->room == 0u)) {
         return false;
@@ -309,7 +310,7 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_tabled(struct virtq_packed_driver *q, un
     virtq_packed_driver_write(&view->desc[view->added.offset], how, q->core.tables_addr + offset,
                               count * VIRTQ_TABLE_ENTRY, (uint16_t)view->id);
     virtq_packed_driver_enter(q, how, view, buffer, view->added.bits | VIRTQ_DESC_F_INDIRECT,
-                              bytes > (int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)bytes);
+                              (uint32_t)bytes);
     return true;
 }
 

@@ -112,7 +112,8 @@ VIRTQ_TEMPLATE int virtq_split_driver_place_table(struct virtq_split_driver *q, 
     if (VIRTQ_UNLIKELY(q->core.room == 0u)) {
         return VIRTQ_EFULL;
     }
-    writable = virtq_driver_table_fill(&q->core, how, source, q->core.tables + offset, false);
+    writable = virtq_driver_table_fill(&q->core, how, source, q->core.tables + offset,
+                                       VIRTQ_DRIVER_MOST, false);
     if (VIRTQ_UNLIKELY(writable < 0)) {
         return (int)writable;
     }
@@ -265,7 +266,7 @@ VIRTQ_TEMPLATE bool virtq_split_driver_tabled(const struct virtq_split_driver *q
 {
     const uint32_t count = (uint32_t)buffer->readable + buffer->writable;
     const size_t offset = (size_t)q->core.table_bytes * view->head;
-    int64_t bytes;
+    int32_t bytes;
 
     if (VIRTQ_UNLIKELY(view->room == 0u)) {
         return false;
@@ -277,8 +278,7 @@ VIRTQ_TEMPLATE bool virtq_split_driver_tabled(const struct virtq_split_driver *q
     }
     virtq_split_driver_write(&view->desc[view->head], how, q->core.tables_addr + offset,
                              count * VIRTQ_TABLE_ENTRY, VIRTQ_DESC_F_INDIRECT, 0);
-    virtq_split_driver_enter(view, how, buffer,
-                             bytes > (int64_t)UINT32_MAX ? UINT32_MAX : (uint32_t)bytes);
+    virtq_split_driver_enter(view, how, buffer, (uint32_t)bytes);
     return true;
 }
 
