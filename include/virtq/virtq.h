@@ -9,6 +9,7 @@
 
 #include "api.h"
 #include "chain.h"
+#include "copy.h"
 #include "device.h"
 #include "driver.h"
 #include "error.h"
