@@ -173,6 +173,11 @@ VIRTQ_API uint32_t virtq_device_outstanding(const struct virtq_device *device)
     return device->queue.core.in_flight;
 }
 
+VIRTQ_API uint32_t virtq_device_stale(const struct virtq_device *device)
+{
+    return virtq_device_core_stale(&device->queue.core);
+}
+
 VIRTQ_API void virtq_device_miss(const struct virtq_device *device, struct virtq_miss *miss)
 {
     *miss = device->queue.core.miss;

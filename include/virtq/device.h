@@ -208,6 +208,12 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_device_restore(struct virtq_device *device,
  * @return their number */
 VIRTQ_API uint32_t virtq_device_outstanding(const struct virtq_device *device);
 
+/** @brief Of virtq_device_outstanding(), those that were popped before the latest invalidation of
+ * the space: they may lie in memory that was withdrawn. See guard.h.
+ * @param device a queue
+ * @return their number, never too small. Owner's thread. */
+VIRTQ_API uint32_t virtq_device_stale(const struct virtq_device *device);
+
 /** @brief The miss that the last VIRTQ_EMISS was about.
  * @param device a queue
  * @param miss   result: exactly what has to be resolved */

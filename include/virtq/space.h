@@ -30,6 +30,7 @@
 VIRTQ_BEGIN_DECLS
 
 struct virtq_space;
+struct virtq_guard;
 
 /** @brief A run of device addresses that is contiguous in this program's memory. */
 struct virtq_window {
@@ -141,6 +142,8 @@ struct virtq_space {
     /** Counts invalidations. A queue compares it once a call and forgets its windows when it has
      * moved; see virtq_space_invalidated(). */
     uint64_t generation;
+    struct virtq_guard *guard; /**< Whom an invalidation waits for; NULL: nobody. See guard.h. */
+    void (*guard_wait)(struct virtq_guard *guard); /**< virtq_guard_wait(), if there is a guard. */
 };
 
 /** @brief Bytes of `mapping->record` for buffers of up to `segments` segments.
@@ -190,16 +193,30 @@ VIRTQ_API VIRTQ_MUST_CHECK int64_t virtq_space_translate(struct virtq_space *spa
                                                          virtq_addr_t addr, uint64_t len,
                                                          uint32_t permission, void **base);
 
-/** @brief For a space's own code: says that windows given before may no longer be used.
+/** @brief For a space's own code: every queue forgets its windows, those of its rings included, at
+ * its next call. The memory behind them stays for now: something was evicted, or became larger.
  *
- * The owner of each queue must be between two calls on it when this is called (the caller
- * serialises), and must have pushed or forgotten the chains that lie in the old windows;
- * virtq_device_outstanding() counts them. Every queue forgets its windows, those of its rings
- * included, at its next call.
- * @param space the space */
-VIRTQ_INLINE void virtq_space_invalidated(struct virtq_space *space)
+ * Nothing is waited for.
+ * @param space the space. Any thread, also within a burst. */
+VIRTQ_INLINE void virtq_space_moved(struct virtq_space *space)
 {
     (void)__atomic_add_fetch(&space->generation, 1u, __ATOMIC_RELEASE);
+}
+
+/** @brief For a space's own code: says that windows given before may no longer be used, after its
+ * own table has changed.
+ *
+ * Every queue forgets its windows, those of its rings included, at its next call. With a guard
+ * (guard.h) this returns when no burst is under way that may have them still; without one the owner
+ * of each queue must be between two calls on it when this is called. Buffers that were popped and
+ * not pushed keep what they have: virtq_guard_held() or virtq_device_outstanding() counts them.
+ * @param space the space. Any thread, not within a burst, and with no lock that a window needs. */
+VIRTQ_INLINE void virtq_space_invalidated(struct virtq_space *space)
+{
+    virtq_space_moved(space);
+    if (VIRTQ_UNLIKELY(space->guard != NULL)) {
+        space->guard_wait(space->guard);
+    }
 }
 
 VIRTQ_END_DECLS

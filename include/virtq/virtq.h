@@ -14,6 +14,7 @@
 #include "driver.h"
 #include "error.h"
 #include "feature.h"
+#include "guard.h"
 #include "layout.h"
 #include "packed.h"
 #include "space.h"

@@ -66,6 +66,8 @@ struct virtq_device_core {
     uint32_t size;        /**< Queue size. */
     uint32_t in_flight;   /**< Buffers popped and not pushed. */
     uint32_t held;        /**< IN_ORDER: buffers pushed and held back. */
+    uint32_t stale;       /**< Buffers in flight that were popped before windows were forgotten. */
+    uint32_t *marks;      /**< A bit for each of them, by id. */
     uint32_t unpublished; /**< Buffers written as used since the last publish. */
     uint32_t untested;    /**< As in the driver's core. */
     uint32_t first_test;  /**< 1: the next test with anything to tell says yes. S14. */

@@ -147,6 +147,55 @@ VIRTQ_INLINE uint32_t virtq_device_core_latest(const struct virtq_device_core *c
     return slots;
 }
 
+/** @brief Windows are forgotten: marks all buffers in flight, for they lie in what was before. L3.
+ * @param core the queue */
+VIRTQ_COLD void virtq_device_core_age(struct virtq_device_core *core)
+{
+    uint32_t left = core->in_flight;
+
+    core->stale = left;
+    for (uint32_t id = 0; id < core->size && left != 0u; id++) {
+        const bool held = core->lengths != NULL && (core->lengths[id] & VIRTQ_HELD) != 0u;
+
+        if (virtq_device_core_flies(&core->entries[id]) && !held) {
+            core->marks[id / 32u] |= 1u << id % 32u;
+            left--;
+        }
+    }
+}
+
+/** @brief A buffer is no longer in flight: takes its mark away, if it has one. @param core the
+ * queue
+ * @param id its id */
+VIRTQ_INLINE void virtq_device_core_unmark(struct virtq_device_core *core, uint32_t id)
+{
+    const uint32_t bit = 1u << id % 32u;
+
+    if ((core->marks[id / 32u] & bit) != 0u) {
+        core->marks[id / 32u] &= ~bit;
+        core->stale--;
+    }
+}
+
+/** @brief The same for pushed buffers. @param core the queue @param used them @param count how many
+ */
+VIRTQ_COLD void virtq_device_core_unmark_used(struct virtq_device_core *core,
+                                              const struct virtq_used_buffer *used, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        virtq_device_core_unmark(core, used[i].id);
+    }
+}
+
+/** @brief Buffers in flight that may lie in memory withdrawn since they were popped. @param core
+ * the queue @return how many */
+VIRTQ_INLINE uint32_t virtq_device_core_stale(const struct virtq_device_core *core)
+{
+    return __atomic_load_n(&core->space->generation, __ATOMIC_ACQUIRE) == core->generation
+               ? core->stale
+               : core->in_flight;
+}
+
 /** @brief Forgets the latest popped buffers. @param core the queue @param chains them @param count
  * how many @param ring entries or descriptors they took */
 VIRTQ_INLINE void virtq_device_core_unpopped(struct virtq_device_core *core,
@@ -155,6 +204,7 @@ VIRTQ_INLINE void virtq_device_core_unpopped(struct virtq_device_core *core,
 {
     for (unsigned i = 0; i < count; i++) {
         virtq_device_core_land(&core->entries[chains[i].id]);
+        virtq_device_core_unmark(core, chains[i].id);
     }
     core->ticket -= count * VIRTQ_TICKET_NEXT;
     if ((core->flags & VIRTQ_CORE_IN_ORDER) != 0u) {
@@ -166,11 +216,15 @@ VIRTQ_INLINE void virtq_device_core_unpopped(struct virtq_device_core *core,
     core->counters.added -= count;
 }
 
-/** @brief Ends a push. @param core the queue @param done buffers pushed @param count buffers given
- * @return what push returns */
-VIRTQ_TEMPLATE int virtq_device_core_pushed(struct virtq_device_core *core, unsigned done,
+/** @brief Ends a push. @param core the queue @param used the buffers @param done buffers pushed
+ * @param count buffers given @return what push returns */
+VIRTQ_TEMPLATE int virtq_device_core_pushed(struct virtq_device_core *core,
+                                            const struct virtq_used_buffer *used, unsigned done,
                                             unsigned count)
 {
+    if (VIRTQ_UNLIKELY(core->stale != 0u)) {
+        virtq_device_core_unmark_used(core, used, done);
+    }
     core->in_flight -= done;
     core->counters.used += done;
     if (VIRTQ_UNLIKELY(done != count)) {
@@ -198,7 +252,7 @@ VIRTQ_OUTLINE int virtq_device_core_hold(struct virtq_device_core *core,
         core->lengths[buffer.id] |= VIRTQ_HELD | buffer.len;
     }
     core->held += done;
-    return virtq_device_core_pushed(core, done, count);
+    return virtq_device_core_pushed(core, used, done, count);
 }
 
 #endif

@@ -62,6 +62,7 @@ VIRTQ_INLINE void virtq_device_setup_carve(struct virtq_device_core *core,
 
     core->entries =
         (struct virtq_device_entry *)virtq_core_carve(carver, size * sizeof(*core->entries));
+    core->marks = (uint32_t *)virtq_core_carve(carver, (size + 31u) / 32u * sizeof(*core->marks));
     core->order = NULL;
     core->lengths = NULL;
     if (virtq_feature_has(config->features, VIRTIO_F_IN_ORDER) != 0) {
@@ -155,6 +156,7 @@ VIRTQ_INLINE void virtq_device_setup_start(struct virtq_device_core *core, unsig
     const unsigned kind = how & (unsigned)VIRTQ_INSTANCE_KIND;
 
     __builtin_memset(core->entries, 0, core->size * sizeof(*core->entries));
+    __builtin_memset(core->marks, 0, (core->size + 31u) / 32u * sizeof(*core->marks));
     if (core->lengths != NULL) {
         __builtin_memset(core->order, 0, core->size * sizeof(*core->order));
         __builtin_memset(core->lengths, 0, core->size * sizeof(*core->lengths));
@@ -165,6 +167,7 @@ VIRTQ_INLINE void virtq_device_setup_start(struct virtq_device_core *core, unsig
     }
     core->in_flight = 0;
     core->held = 0;
+    core->stale = 0;
     core->unpublished = 0;
     core->untested = 0;
     core->first_test = 1;

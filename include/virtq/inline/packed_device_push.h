@@ -85,7 +85,7 @@ VIRTQ_TEMPLATE int virtq_packed_device_push(struct virtq_packed_device *q, unsig
     done = (unsigned)(used - first);
     q->pushed = virtq_packed_place_position(&place);
     q->core.unpublished += done;
-    return virtq_device_core_pushed(&q->core, done, count);
+    return virtq_device_core_pushed(&q->core, first, done, count);
 }
 
 /** @brief IN_ORDER: writes what is held back and whose turn has come, one descriptor for a run of

@@ -44,6 +44,7 @@ VIRTQ_COLD int virtq_packed_device_refresh(struct virtq_packed_device *q)
     uint64_t generation = __atomic_load_n(&core->space->generation, __ATOMIC_ACQUIRE);
     int error = VIRTQ_OK;
 
+    virtq_device_core_age(core);
     virtq_device_core_forget(core);
     if ((core->flags & VIRTQ_CORE_TRANSLATED) != 0u) {
         error = virtq_device_core_ring(core, (uint64_t)core->size * 16u, 4, 4);

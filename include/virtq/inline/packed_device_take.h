@@ -194,9 +194,7 @@ VIRTQ_PACKED_DEVICE_LIST(premapped, VIRTQ_INSTANCE_PREMAPPED)
 #undef VIRTQ_PACKED_DEVICE_LIST
 
 /** @brief Takes a buffer that is one table. @param q the queue @param how the instance @param view
- * what pop looks at, but for the ticket and the piece @param ticket of the buffer @param piece the
- * first free one; it moves on @param chain result @param desc as read @param pieces the caller's
- * array
+ * what pop looks at @param chain result @param desc as read @param pieces the caller's array
  * @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back with all pieces free) */
 VIRTQ_TEMPLATE int virtq_packed_device_take_table(struct virtq_packed_device *q, unsigned how,
                                                   struct virtq_packed_device_view *view,

@@ -52,7 +52,7 @@ VIRTQ_TEMPLATE int virtq_split_device_push(struct virtq_split_device *q, unsigne
     done = (unsigned)(used - first);
     q->pushed = (uint16_t)pushed;
     q->core.unpublished += done;
-    return virtq_device_core_pushed(&q->core, done, count);
+    return virtq_device_core_pushed(&q->core, first, done, count);
 }
 
 /** @brief IN_ORDER: writes what is held back and whose turn has come, one element for a run of

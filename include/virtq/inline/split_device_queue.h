@@ -51,6 +51,7 @@ VIRTQ_COLD int virtq_split_device_refresh(struct virtq_split_device *q)
     uint64_t generation = __atomic_load_n(&core->space->generation, __ATOMIC_ACQUIRE);
     int error = VIRTQ_OK;
 
+    virtq_device_core_age(core);
     virtq_device_core_forget(core);
     if ((core->flags & VIRTQ_CORE_TRANSLATED) != 0u) {
         uint64_t size = core->size;

@@ -120,11 +120,11 @@ VIRTQ_SPLIT_DEVICE_CHAIN(legacy_premapped,
                          (unsigned)VIRTQ_INSTANCE_PREMAPPED | (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN)
 #undef VIRTQ_SPLIT_DEVICE_CHAIN
 
-/** @brief Takes a buffer that is one table. @param q the queue @param how the instance @param view
- * what pop looks at, but for the next two @param ticket of the buffer @param piece the first free
- * one; it moves on @param chain result, id filled in @param desc its head, as read @param pieces
- * the caller's array @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back with all
- * pieces free) */
+/** @brief Takes a buffer that is one table. @param q the queue @param how the instance @param end
+ * of the caller's array @param ticket of the buffer @param piece the first free one; it moves on
+ * @param chain result, id filled in @param addr the table's device address @param len its bytes
+ * @param pieces the caller's array @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back
+ * with all pieces free) */
 VIRTQ_TEMPLATE int virtq_split_device_take_table(struct virtq_split_device *q, unsigned how,
                                                  struct virtq_piece *end, uint32_t ticket,
                                                  struct virtq_piece **piece,
