@@ -43,7 +43,7 @@ Test(core_guard, refuses_what_makes_no_sense_and_changes_nothing)
     cr_assert_null(direct.space.guard);
 }
 
-PairTest(core_guard, l3_counts_what_was_popped_before_the_withdrawal_until_it_is_pushed)
+PairTest(core_guard, L3_counts_what_was_popped_before_the_withdrawal_until_it_is_pushed)
 {
     static struct virtq_guard_user user;
 
@@ -83,7 +83,7 @@ PairTest(core_guard, l3_counts_what_was_popped_before_the_withdrawal_until_it_is
     }
 }
 
-PairTest(core_guard, l3_takes_all_in_flight_for_its_own_where_the_queue_has_not_looked_since)
+PairTest(core_guard, L3_takes_all_in_flight_for_its_own_where_the_queue_has_not_looked_since)
 {
     static struct virtq_guard_user user;
     struct virtq_guard guard;
@@ -110,7 +110,7 @@ PairTest(core_guard, l3_takes_all_in_flight_for_its_own_where_the_queue_has_not_
     cr_assert_eq(virtq_guard_fini(&guard), VIRTQ_OK);
 }
 
-PairTest(core_guard, l3_does_not_count_what_is_pushed_and_held_back_for_its_turn)
+PairTest(core_guard, L3_does_not_count_what_is_pushed_and_held_back_for_its_turn)
 {
     static struct virtq_guard_user user;
     struct virtq_guard guard;
@@ -155,7 +155,7 @@ static void doze(void)
     (void)nanosleep(&a_while, NULL);
 }
 
-Test(core_guard, l3_a_withdrawal_returns_only_when_the_burst_before_it_has_ended)
+Test(core_guard, L3_a_withdrawal_returns_only_when_the_burst_before_it_has_ended)
 {
     static struct virtq_guard_user users[2];
 
@@ -183,7 +183,7 @@ Test(core_guard, l3_a_withdrawal_returns_only_when_the_burst_before_it_has_ended
     }
 }
 
-Test(core_guard, l3_a_burst_that_began_after_it_is_not_waited_for)
+Test(core_guard, L3_a_burst_that_began_after_it_is_not_waited_for)
 {
     static struct virtq_guard_user user;
     struct virtq_direct direct;

@@ -236,22 +236,22 @@ static void run(bool packed, uint32_t scheme)
     cr_assert_gt(w->late, 10u);
 }
 
-Test(stress_withdraw, l3_memory_goes_while_a_split_queue_runs_by_epochs)
+Test(stress_withdraw, L3_memory_goes_while_a_split_queue_runs_by_epochs)
 {
     run(false, VIRTQ_GUARD_EPOCH);
 }
 
-Test(stress_withdraw, l3_memory_goes_while_a_packed_queue_runs_by_epochs)
+Test(stress_withdraw, L3_memory_goes_while_a_packed_queue_runs_by_epochs)
 {
     run(true, VIRTQ_GUARD_EPOCH);
 }
 
-Test(stress_withdraw, l3_memory_goes_while_a_split_queue_runs_by_a_lock)
+Test(stress_withdraw, L3_memory_goes_while_a_split_queue_runs_by_a_lock)
 {
     run(false, VIRTQ_GUARD_LOCK);
 }
 
-Test(stress_withdraw, l3_memory_goes_while_a_packed_queue_runs_by_a_lock)
+Test(stress_withdraw, L3_memory_goes_while_a_packed_queue_runs_by_a_lock)
 {
     run(true, VIRTQ_GUARD_LOCK);
 }
