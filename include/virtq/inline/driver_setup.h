@@ -146,6 +146,7 @@ VIRTQ_INLINE void virtq_driver_setup_core(struct virtq_driver_core *core,
     core->table_span =
         (core->flags & (uint32_t)VIRTQ_CORE_TABLES) != 0u ? config->segments_max - 1u : 0u;
     core->runs_max = (uint16_t)virtq_driver_setup_runs(config);
+    core->room_least = (core->flags & (uint32_t)VIRTQ_CORE_TABLES) != 0u ? 1u : core->runs_max;
     core->runs_least = runs_max != 0u ? runs_max : UINT16_MAX;
     core->tables = (unsigned char *)config->tables;
     core->table_bytes = (uint32_t)virtq_driver_setup_runs(config) * 16u;
@@ -260,7 +261,7 @@ VIRTQ_INLINE int virtq_driver_setup_detach(struct virtq_driver_core *core, unsig
             continue;
         }
         if ((how & (unsigned)VIRTQ_INSTANCE_KIND) == (unsigned)VIRTQ_INSTANCE_CALLED) {
-            virtq_driver_core_unmap(core, (uint16_t)core->detach, 0);
+            virtq_driver_map_undo(core, (uint16_t)core->detach, 0);
         }
         *cookie = entry->cookie;
         entry->slots = 0;

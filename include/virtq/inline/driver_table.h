@@ -10,7 +10,7 @@
 
 #include "../packed.h"
 #include "../split.h"
-#include "driver_core.h"
+#include "driver_map.h"
 
 /** @brief Bytes of an entry of either format. */
 #define VIRTQ_TABLE_ENTRY 16u

@@ -38,7 +38,7 @@ VIRTQ_TEMPLATE int virtq_packed_driver_complete(struct virtq_packed_driver *q, u
     }
     len = len > entry->writable ? entry->writable : len;
     if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
-        virtq_driver_core_unmap(&q->core, id, len);
+        virtq_driver_map_undo(&q->core, id, len);
     }
     completion->cookie = entry->cookie;
     completion->len = len;
@@ -225,7 +225,7 @@ VIRTQ_TEMPLATE int virtq_packed_driver_drain(struct virtq_packed_driver *q, unsi
             len = entry->writable;
         }
         if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
-            virtq_driver_core_unmap(&q->core, (uint16_t)id, len);
+            virtq_driver_map_undo(&q->core, (uint16_t)id, len);
         }
         completions->cookie = entry->cookie;
         completions->len = len;

@@ -8,7 +8,7 @@
 #define VIRTQ_INLINE_PACKED_DRIVER_QUEUE_H
 
 #include "../packed.h"
-#include "driver_core.h"
+#include "driver_map.h"
 
 /** @brief The driver end of a packed queue. */
 struct virtq_packed_driver {

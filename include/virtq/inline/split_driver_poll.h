@@ -57,7 +57,7 @@ VIRTQ_TEMPLATE int virtq_split_driver_complete(struct virtq_split_driver *q, uns
     }
     len = len > entry->writable ? entry->writable : len;
     if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
-        virtq_driver_core_unmap(&q->core, id, len);
+        virtq_driver_map_undo(&q->core, id, len);
     }
     completion->cookie = entry->cookie;
     completion->len = len;
@@ -194,7 +194,7 @@ VIRTQ_TEMPLATE int virtq_split_driver_drain(struct virtq_split_driver *q, unsign
             len = entry->writable;
         }
         if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
-            virtq_driver_core_unmap(&q->core, (uint16_t)id, len);
+            virtq_driver_map_undo(&q->core, (uint16_t)id, len);
         }
         completions->cookie = entry->cookie;
         completions->len = len;

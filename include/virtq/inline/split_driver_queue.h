@@ -8,7 +8,7 @@
 #define VIRTQ_INLINE_SPLIT_DRIVER_QUEUE_H
 
 #include "../split.h"
-#include "driver_core.h"
+#include "driver_map.h"
 
 /** @brief The driver end of a split queue. */
 struct virtq_split_driver {
