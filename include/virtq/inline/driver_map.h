@@ -29,16 +29,25 @@ VIRTQ_INLINE void virtq_driver_map_mark(const struct virtq_driver_core *core, ui
     virtq_driver_map_record(core, id)[0] = mapped;
 }
 
+/** @brief Copies a premapped buffer's addresses into the scratch for runs. @param core the queue
+ * @param buffer the buffer @param count its segments @return the same */
+VIRTQ_TEMPLATE int virtq_driver_map_copy(struct virtq_driver_core *core,
+                                         const struct virtq_buffer *buffer, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        core->runs[i].addr = buffer->segments[i].addr;
+        core->runs[i].len = buffer->segments[i].len;
+    }
+    return (int)count;
+}
+
 /** @brief Premapped buffers on a called queue become runs, as if a space had given them.
  * @param core the queue @param buffer the buffer @param source result */
 VIRTQ_OUTLINE void virtq_driver_map_pass(struct virtq_driver_core *core,
                                          const struct virtq_buffer *buffer,
                                          struct virtq_driver_source *source)
 {
-    for (uint16_t i = 0; i < source->count; i++) {
-        core->runs[i].addr = buffer->segments[i].addr;
-        core->runs[i].len = buffer->segments[i].len;
-    }
+    (void)virtq_driver_map_copy(core, buffer, source->count);
     source->runs = core->runs;
 }
 
@@ -197,10 +206,17 @@ VIRTQ_TEMPLATE int virtq_driver_map_usual(struct virtq_driver_core *core,
     struct virtq_mapping mapping;
     int error;
 
-    if (VIRTQ_UNLIKELY(buffer->flags != 0u || count - 1u >= core->segments_max ||
-                       room < core->room_least) ||
+    if (VIRTQ_UNLIKELY(count - 1u >= core->segments_max || room < core->room_least) ||
         VIRTQ_UNLIKELY(virtq_driver_map_check(buffer) != VIRTQ_OK)) {
         return 0;
+    }
+    if (buffer->flags != 0u) {
+        if (buffer->flags != (uint32_t)VIRTQ_BUFFER_PREMAPPED) {
+            return 0;
+        }
+        record[0] = 0;
+        *readable = buffer->readable;
+        return virtq_driver_map_copy(core, buffer, count);
     }
     mapping.runs = core->runs;
     mapping.segments = buffer->segments;
