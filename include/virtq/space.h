@@ -126,6 +126,15 @@ struct virtq_space_ops {
                   struct virtq_window *window);
 };
 
+/** @brief A space that is built on another one, and whose queues hear of what that one withdraws.
+ * Made by the space's own code; the fields are set while no queue uses either space. */
+struct virtq_space_listener {
+    /** Called after the generation of the space below has moved; `wait`: as
+     * virtq_space_invalidated() does, else as virtq_space_moved(). */
+    void (*moved)(struct virtq_space_listener *listener, int wait);
+    struct virtq_space_listener *next; /**< Of the same space. */
+};
+
 /** @brief An address space. Embed it as the first member of your own; the caller owns the memory,
  * which must outlive every queue on it. Fields are set once, before the first queue uses the space.
  */
@@ -144,6 +153,7 @@ struct virtq_space {
     uint64_t generation;
     struct virtq_guard *guard; /**< Whom an invalidation waits for; NULL: nobody. See guard.h. */
     void (*guard_wait)(struct virtq_guard *guard); /**< virtq_guard_wait(), if there is a guard. */
+    struct virtq_space_listener *listeners; /**< Spaces that are built on this one; NULL: none. */
 };
 
 /** @brief Bytes of `mapping->record` for buffers of up to `segments` segments.
@@ -193,6 +203,18 @@ VIRTQ_API VIRTQ_MUST_CHECK int64_t virtq_space_translate(struct virtq_space *spa
                                                          virtq_addr_t addr, uint64_t len,
                                                          uint32_t permission, void **base);
 
+/** @brief Moves a space's generation, and tells the spaces that are built on it. @param space the
+ * space @param wait what they are to do, see struct virtq_space_listener */
+VIRTQ_INLINE void virtq_space_tell(struct virtq_space *space, int wait)
+{
+    struct virtq_space_listener *listener;
+
+    (void)__atomic_add_fetch(&space->generation, 1u, __ATOMIC_RELEASE);
+    for (listener = space->listeners; listener != NULL; listener = listener->next) {
+        listener->moved(listener, wait);
+    }
+}
+
 /** @brief For a space's own code: every queue forgets its windows, those of its rings included, at
  * its next call. The memory behind them stays for now: something was evicted, or became larger.
  *
@@ -200,7 +222,7 @@ VIRTQ_API VIRTQ_MUST_CHECK int64_t virtq_space_translate(struct virtq_space *spa
  * @param space the space. Any thread, also within a burst. */
 VIRTQ_INLINE void virtq_space_moved(struct virtq_space *space)
 {
-    (void)__atomic_add_fetch(&space->generation, 1u, __ATOMIC_RELEASE);
+    virtq_space_tell(space, 0);
 }
 
 /** @brief For a space's own code: says that windows given before may no longer be used, after its
@@ -213,7 +235,7 @@ VIRTQ_INLINE void virtq_space_moved(struct virtq_space *space)
  * @param space the space. Any thread, not within a burst, and with no lock that a window needs. */
 VIRTQ_INLINE void virtq_space_invalidated(struct virtq_space *space)
 {
-    virtq_space_moved(space);
+    virtq_space_tell(space, 1);
     if (VIRTQ_UNLIKELY(space->guard != NULL)) {
         space->guard_wait(space->guard);
     }

@@ -57,7 +57,9 @@ struct virtq_segment {
         virtq_addr_t
             addr; /**< Its device address, from virtq_space_share() or the caller's own mapping. */
     };
-    uint32_t len; /**< Bytes, 1 to 2^32 - 1. */
+    uint32_t len;   /**< Bytes, 1 to 2^32 - 1. */
+    uint32_t route; /**< The caller's word on which space it goes to. Read only by a mux that was
+                       made with VIRTQ_MUX_BY_SEGMENT, see virtq/space/mux.h. */
 };
 
 /** @brief Flags of a struct virtq_buffer. */

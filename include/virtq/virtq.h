@@ -21,6 +21,7 @@
 #include "space/bar.h"
 #include "space/direct.h"
 #include "space/iommu.h"
+#include "space/mux.h"
 #include "space/swiotlb.h"
 #include "split.h"
 #include "state.h"
