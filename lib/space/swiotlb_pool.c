@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "swiotlb_pool.h"
 
-#include <string.h>
-
+#include "copy/copy.h"
 #include "granules.h"
 #include "lock.h"
 #include "region.h"
@@ -12,7 +11,9 @@ void virtq_priv_swiotlb_release(struct virtq_swiotlb *swiotlb, uint64_t first, u
     uint32_t shift = swiotlb->granules.shift;
 
     /* Padding included, and while the slot is still ours: whoever takes it next finds zeros. */
-    memset(swiotlb->pool + (first << shift), 0, (size_t)(number << shift));
+    virtq_priv_copy_zero(&swiotlb->copy, swiotlb->pool + (first << shift),
+                         (size_t)(number << shift));
+    virtq_priv_copy_done(&swiotlb->copy);
     virtq_priv_granules_free(&swiotlb->granules, first, number);
 }
 

@@ -34,6 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../copy.h"
 #include "../error.h"
 #include "../space.h"
 #include "../types.h"
@@ -54,13 +55,18 @@ struct virtq_swiotlb_config {
     uint32_t low_mask; /**< The low address bits to keep: 0 or a power of two minus 1. */
     void *memory; /**< Private memory, 8-byte aligned, never shared: virtq_swiotlb_private_size()
                      bytes. */
-    size_t memory_size; /**< Bytes of `memory`. */
+    size_t memory_size;     /**< Bytes of `memory`. */
+    struct virtq_copy copy; /**< How bytes get into the pool and out of it; zero: plainly. Called on
+                               every thread that maps, so its context must be safe for that. */
 };
 
 /** @brief The initial value of a struct virtq_swiotlb_config. */
-#define VIRTQ_SWIOTLB_CONFIG_INIT                                       \
-    {                                                                   \
-        sizeof(struct virtq_swiotlb_config), NULL, 0, 0, 64, 0, NULL, 0 \
+#define VIRTQ_SWIOTLB_CONFIG_INIT                                        \
+    {                                                                    \
+        sizeof(struct virtq_swiotlb_config), NULL, 0, 0, 64, 0, NULL, 0, \
+        {                                                                \
+            NULL, NULL, NULL, NULL, NULL                                 \
+        }                                                                \
     }
 
 /** @brief A pool. The caller owns the memory; the fields are private. */
@@ -71,7 +77,8 @@ struct virtq_swiotlb {
     virtq_addr_t addr;        /**< Device address of `pool`. */
     uint64_t low_mask;        /**< Address bits to keep. */
     struct virtq_granules
-        granules; /**< Which granules are taken; its bits lie in private memory. */
+        granules;           /**< Which granules are taken; its bits lie in private memory. */
+    struct virtq_copy copy; /**< How bytes get into the pool and out of it. */
 };
 
 /** @brief How full a pool is and was. */
