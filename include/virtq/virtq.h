@@ -10,6 +10,7 @@
 #include "api.h"
 #include "chain.h"
 #include "copy.h"
+#include "copy_checksum.h"
 #include "device.h"
 #include "driver.h"
 #include "error.h"

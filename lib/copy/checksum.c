@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "checksum.h"
+
+#include "virtq/error.h"
+
+/* Indexed by enum virtq_checksum_variant; NULL: not on this kind of machine. */
+static const virtq_priv_checksum_function variants[] = {
+    NULL,
+    virtq_priv_checksum_portable,
+#ifdef VIRTQ_PRIV_SIMD128
+    virtq_priv_checksum_simd128,
+#else
+    NULL,
+#endif
+#ifdef __x86_64__
+    virtq_priv_checksum_avx2,
+    virtq_priv_checksum_avx512,
+#else
+    NULL, NULL,
+#endif
+};
+
+enum { VARIANTS = sizeof(variants) / sizeof(variants[0]) };
+
+static int usable(uint32_t variant)
+{
+    if (variants[variant] == NULL) {
+        return 0;
+    }
+#ifdef __x86_64__
+    if (variant == VIRTQ_CHECKSUM_AVX2) {
+        return virtq_priv_has_avx2();
+    }
+    if (variant == VIRTQ_CHECKSUM_AVX512) {
+        return virtq_priv_has_avx512();
+    }
+#endif
+    return 1;
+}
+
+static void begin(struct virtq_checksum *checksum, uint32_t variant)
+{
+    checksum->copy = variants[variant];
+    checksum->variant = variant;
+    virtq_checksum_reset(checksum);
+}
+
+void virtq_checksum_init(struct virtq_checksum *checksum)
+{
+    uint32_t variant = VARIANTS - 1;
+
+    while (variant > VIRTQ_CHECKSUM_PORTABLE && !usable(variant)) {
+        variant--;
+    }
+    begin(checksum, variant);
+}
+
+int virtq_checksum_init_variant(struct virtq_checksum *checksum, uint32_t variant)
+{
+    if (variant >= VARIANTS) {
+        return VIRTQ_EINVAL;
+    }
+    if (variant == VIRTQ_CHECKSUM_BEST) {
+        virtq_checksum_init(checksum);
+        return 0;
+    }
+    if (!usable(variant)) {
+        return VIRTQ_ENOTSUP;
+    }
+    begin(checksum, variant);
+    return 0;
+}
+
+void virtq_checksum_reset(struct virtq_checksum *checksum)
+{
+    checksum->sum = 0;
+    checksum->odd = 0;
+}
+
+VIRTQ_COLD void copy_blocks(struct virtq_checksum *checksum, unsigned char *to,
+                            const unsigned char *from, size_t len)
+{
+    while (len != 0) {
+        size_t block = len < VIRTQ_PRIV_CHECKSUM_BLOCK ? len : VIRTQ_PRIV_CHECKSUM_BLOCK;
+
+        checksum->copy(checksum, to, from, block);
+        to += block;
+        from += block;
+        len -= block;
+    }
+}
+
+void virtq_checksum_copy(struct virtq_checksum *checksum, void *to, const void *from, size_t len)
+{
+    if (VIRTQ_UNLIKELY(len > VIRTQ_PRIV_CHECKSUM_BLOCK)) {
+        copy_blocks(checksum, to, from, len);
+    } else {
+        checksum->copy(checksum, to, from, len);
+    }
+}
+
+void virtq_checksum_add(struct virtq_checksum *checksum, const void *from, size_t len)
+{
+    const unsigned char *at = from;
+
+    while (len != 0) {
+        size_t block = len < VIRTQ_PRIV_CHECKSUM_BLOCK ? len : VIRTQ_PRIV_CHECKSUM_BLOCK;
+
+        virtq_priv_checksum_go_on(checksum, virtq_priv_checksum_tail(NULL, at, block), block);
+        at += block;
+        len -= block;
+    }
+}
+
+/* A number plus itself with its halves exchanged: in the upper half, the sum of the halves with the
+ * carry gone round. */
+uint16_t virtq_checksum_fold(const struct virtq_checksum *checksum)
+{
+    uint64_t wide = checksum->sum;
+    uint32_t word;
+
+    wide += wide << 32 | wide >> 32;
+    word = (uint32_t)(wide >> 32);
+    word += word << 16 | word >> 16;
+    word >>= 16;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    word = word << 8 | word >> 8;
+#endif
+    return (uint16_t)word;
+}
+
+static void copy_and_sum(void *context, void *to, const void *from, size_t len)
+{
+    virtq_checksum_copy(context, to, from, len);
+}
+
+void virtq_checksum_hook(struct virtq_checksum *checksum, struct virtq_copy *copy)
+{
+    *copy = (struct virtq_copy){copy_and_sum, copy_and_sum, NULL, NULL, checksum};
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * @brief The variants of copying and summing, and what they share.
+ *
+ * A partial sum is a 64-bit number that is congruent, modulo 0xffff, to the sum of the 16-bit words
+ * in this machine's byte order, and 0 only if all bytes are. Halves of wider words count as words.
+ */
+#ifndef VIRTQ_LIB_COPY_CHECKSUM_H
+#define VIRTQ_LIB_COPY_CHECKSUM_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "virtq/copy_checksum.h"
+
+#if defined(__x86_64__)
+#    define VIRTQ_PRIV_SIMD128 "+x"
+#elif defined(__aarch64__) && defined(__ARM_NEON)
+#    define VIRTQ_PRIV_SIMD128 "+w"
+#endif
+
+/** @brief Most bytes that a variant takes at once: a partial sum of so many has room left. */
+#define VIRTQ_PRIV_CHECKSUM_BLOCK ((size_t)1 << 20)
+
+/** @brief The lower half of a 64-bit word. */
+#define VIRTQ_PRIV_LOW32 UINT64_C(0xffffffff)
+
+/** @brief Copies up to VIRTQ_PRIV_CHECKSUM_BLOCK bytes, and goes on with the sum. */
+typedef void (*virtq_priv_checksum_function)(struct virtq_checksum *checksum, void *to,
+                                             const void *from, size_t len);
+
+/** @brief 8 bytes at a time. */
+void virtq_priv_checksum_portable(struct virtq_checksum *checksum, void *to, const void *from,
+                                  size_t len);
+/** @brief 16 bytes at a time. */
+void virtq_priv_checksum_simd128(struct virtq_checksum *checksum, void *to, const void *from,
+                                 size_t len);
+/** @brief 32 bytes at a time. */
+void virtq_priv_checksum_avx2(struct virtq_checksum *checksum, void *to, const void *from,
+                              size_t len);
+/** @brief 64 bytes at a time. */
+void virtq_priv_checksum_avx512(struct virtq_checksum *checksum, void *to, const void *from,
+                                size_t len);
+
+/** @brief Whether this processor and the system let AVX2 be used. */
+int virtq_priv_has_avx2(void);
+/** @brief Whether they let AVX-512BW be used, and it is not slower than AVX2. */
+int virtq_priv_has_avx512(void);
+
+/** @brief Adds the partial sum of `len` more bytes.
+ *
+ * The carry goes round: modulo 2^64 - 1, and so modulo 0xffff, the sum stays the same. After an odd
+ * number of bytes each byte has changed its place in its word, which is what a multiplication by
+ * 256 does modulo 0xffff; a partial sum has room for it. */
+VIRTQ_TEMPLATE void virtq_priv_checksum_go_on(struct virtq_checksum *checksum, uint64_t part,
+                                              size_t len)
+{
+    uint64_t sum;
+
+    if (checksum->odd != 0) {
+        part <<= 8;
+    }
+    sum = checksum->sum + part;
+    checksum->sum = sum + (sum < part);
+    checksum->odd ^= (uint32_t)(len & 1);
+}
+
+/** @brief Copies one word and adds it to `sum`. It passes through a register that the compiler
+ * knows nothing of: otherwise it might load it from shared memory again for the sum. */
+#define VIRTQ_PRIV_CHECKSUM_STEP(type, sum, to, from, len) \
+    do {                                                   \
+        type word;                                         \
+        memcpy(&word, from, sizeof(word));                 \
+        VIRTQ_OPAQUE(word);                                \
+        (from) += sizeof(word);                            \
+        (len) -= sizeof(word);                             \
+        (sum) += word;                                     \
+        if ((to) != NULL) {                                \
+            memcpy(to, &word, sizeof(word));               \
+            (to) += sizeof(word);                          \
+        }                                                  \
+    } while (0)
+
+/** @brief The last few bytes, or all of them where nothing wider is known.
+ * @param to NULL: nothing is copied */
+VIRTQ_TEMPLATE uint64_t virtq_priv_checksum_tail(unsigned char *to, const unsigned char *from,
+                                                 size_t len)
+{
+    uint64_t sum = 0;
+
+    while (len >= sizeof(uint32_t)) {
+        VIRTQ_PRIV_CHECKSUM_STEP(uint32_t, sum, to, from, len);
+    }
+    if (len >= sizeof(uint16_t)) {
+        VIRTQ_PRIV_CHECKSUM_STEP(uint16_t, sum, to, from, len);
+    }
+    if (len != 0) {
+        /* The first byte of a word, whose second one is 0. */
+        unsigned char last[2] = {0, 0};
+        uint16_t padded;
+
+        VIRTQ_PRIV_CHECKSUM_STEP(unsigned char, last[0], to, from, len);
+        memcpy(&padded, last, sizeof(padded));
+        sum += padded;
+    }
+    return sum;
+}
+
+#endif

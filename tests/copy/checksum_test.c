@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Every variant that this machine has, against a sum that is taken byte by byte as RFC 1071 says.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/guarded.h"
+#include "support/random.h"
+#include "support/runner.h"
+#include "virtq/copy_checksum.h"
+#include "virtq/error.h"
+
+enum {
+    ALIGNMENTS = 16,
+    LENGTHS = 2049,
+    MARGIN = 64, /* Around a copy, to see what must not be written. */
+    FRESH = 0xA5,
+    BLOCK = 1 << 20 /* The library takes no more at once. */
+};
+
+static const uint32_t variants[] = {VIRTQ_CHECKSUM_PORTABLE, VIRTQ_CHECKSUM_SIMD128,
+                                    VIRTQ_CHECKSUM_AVX2, VIRTQ_CHECKSUM_AVX512};
+
+#define EACH_VARIANT(checksum)                                               \
+    for (unsigned v_ = 0; v_ < sizeof(variants) / sizeof(variants[0]); v_++) \
+        if (virtq_checksum_init_variant(&(checksum), variants[v_]) == VIRTQ_OK)
+
+/* The sum of one more byte, number `at`. */
+static uint32_t oracle_add(uint32_t sum, unsigned char byte, size_t at)
+{
+    sum += at % 2 == 0 ? (uint32_t)byte << 8 : byte;
+    return sum > 0xffff ? sum - 0xffff : sum;
+}
+
+static uint32_t oracle(const unsigned char *from, size_t len)
+{
+    uint32_t sum = 0;
+
+    for (size_t at = 0; at < len; at++) {
+        sum = oracle_add(sum, from[at], at);
+    }
+    return sum;
+}
+
+static void fill(unsigned char *at, size_t len, uint64_t *seed)
+{
+    for (size_t i = 0; i < len; i++) {
+        at[i] = (unsigned char)random_next(seed);
+    }
+}
+
+static size_t count_fresh(const unsigned char *at, size_t len)
+{
+    size_t count = 0;
+
+    while (count < len && at[count] == FRESH) {
+        count++;
+    }
+    return count;
+}
+
+/* Copies into the middle of fresh memory, and proves the copy and what is around it. */
+static void copy_checked(struct virtq_checksum *checksum, unsigned char *room, size_t offset,
+                         const unsigned char *from, size_t len)
+{
+    unsigned char *to = room + MARGIN + offset;
+
+    memset(to - MARGIN, FRESH, len + (size_t)2 * MARGIN);
+    virtq_checksum_copy(checksum, to, from, len);
+    cr_assert(memcmp(to, from, len) == 0, "variant %u: wrong bytes", checksum->variant);
+    cr_assert_eq(count_fresh(to - MARGIN, MARGIN), (size_t)MARGIN, "variant %u: written before",
+                 checksum->variant);
+    cr_assert_eq(count_fresh(to + len, MARGIN), (size_t)MARGIN, "variant %u: written behind",
+                 checksum->variant);
+}
+
+Test(copy_checksum, every_length_at_every_alignment_copies_and_sums)
+{
+    static unsigned char from[LENGTHS + ALIGNMENTS];
+    static unsigned char room[LENGTHS + ALIGNMENTS + 2 * MARGIN];
+    struct virtq_checksum checksum;
+    uint64_t seed = 1;
+
+    fill(from, sizeof(from), &seed);
+    EACH_VARIANT(checksum)
+    {
+        for (size_t alignment = 0; alignment < ALIGNMENTS; alignment++) {
+            uint32_t sum = 0;
+
+            for (size_t len = 0; len < LENGTHS; len++) {
+                virtq_checksum_reset(&checksum);
+                /* All alignments of the copy come up with each of the source. */
+                copy_checked(&checksum, room, (alignment + len * 7) % ALIGNMENTS, from + alignment,
+                             len);
+                cr_assert_eq(virtq_checksum_fold(&checksum), sum, "variant %u: length %zu from %zu",
+                             checksum.variant, len, alignment);
+                sum = oracle_add(sum, from[alignment + len], len);
+            }
+        }
+    }
+}
+
+Test(copy_checksum, pieces_sum_up_to_the_whole_however_it_is_cut)
+{
+    static unsigned char from[4096];
+    static unsigned char to[4096];
+    static uint32_t sums[sizeof(from) + 1]; /* Of so many bytes. */
+    struct virtq_checksum checksum;
+    uint64_t seed = 2;
+
+    fill(from, sizeof(from), &seed);
+    for (size_t at = 0; at < sizeof(from); at++) {
+        sums[at + 1] = oracle_add(sums[at], from[at], at);
+    }
+
+    EACH_VARIANT(checksum)
+    {
+        for (unsigned round = 0; round < 300; round++) {
+            size_t most = (size_t)1 << random_below(&seed, 11);
+            size_t len = random_below(&seed, sizeof(from) + 1);
+            size_t done = 0;
+
+            memset(to, FRESH, sizeof(to));
+            virtq_checksum_reset(&checksum);
+            while (done < len) {
+                size_t piece = random_below(&seed, most + 1);
+
+                piece = piece < len - done ? piece : len - done;
+                if (random_below(&seed, 8) != 0) {
+                    virtq_checksum_copy(&checksum, to + done, from + done, piece);
+                } else {
+                    virtq_checksum_add(&checksum, from + done, piece);
+                    memcpy(to + done, from + done, piece);
+                }
+                done += piece;
+                cr_assert_eq(virtq_checksum_fold(&checksum), sums[done],
+                             "variant %u, round %u: seed 2", checksum.variant, round);
+            }
+            cr_assert(memcmp(to, from, len) == 0);
+            cr_assert_eq(count_fresh(to + len, sizeof(to) - len), sizeof(to) - len);
+        }
+    }
+}
+
+Test(copy_checksum, the_example_of_rfc_1071_gives_its_result)
+{
+    static const unsigned char words[] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
+    unsigned char to[sizeof(words)];
+    struct virtq_checksum checksum;
+
+    EACH_VARIANT(checksum)
+    {
+        virtq_checksum_copy(&checksum, to, words, sizeof(words));
+        cr_assert_eq(virtq_checksum_fold(&checksum), 0xddf2);
+    }
+    virtq_checksum_init(&checksum);
+    virtq_checksum_add(&checksum, words, sizeof(words));
+    cr_assert_eq(virtq_checksum_fold(&checksum), 0xddf2);
+}
+
+/* A receiver takes 0 for "no checksum", so zero has two forms that must not be mixed up. */
+Test(copy_checksum, only_zeros_sum_up_to_zero)
+{
+    static unsigned char from[515];
+    static unsigned char to[515];
+    struct virtq_checksum checksum;
+
+    EACH_VARIANT(checksum)
+    {
+        for (size_t len = 0; len <= sizeof(from); len++) {
+            memset(from, 0, sizeof(from));
+            virtq_checksum_reset(&checksum);
+            virtq_checksum_copy(&checksum, to, from, len);
+            cr_assert_eq(virtq_checksum_fold(&checksum), 0);
+            memset(from, 0xff, sizeof(from));
+            virtq_checksum_copy(&checksum, to, from, len & ~(size_t)1);
+            cr_assert_eq(virtq_checksum_fold(&checksum), len < 2 ? 0 : 0xffff);
+        }
+    }
+}
+
+/* Where sums are kept in narrow lanes, they would run over here. */
+Test(copy_checksum, many_large_bytes_lose_no_carry)
+{
+    size_t len = (size_t)3 * BLOCK + 77;
+    unsigned char *from = malloc(len);
+    unsigned char *to = malloc(len);
+    struct virtq_checksum checksum;
+    uint32_t sum;
+
+    cr_assert(from != NULL && to != NULL);
+    memset(from, 0xff, len);
+    from[1] = 0x35; /* Not the one sum that hides a lost carry. */
+    from[len - 1] = 0x12;
+    sum = oracle(from, len);
+    EACH_VARIANT(checksum)
+    {
+        unsigned char first = from[0];
+
+        memset(to, 0, len);
+        virtq_checksum_copy(&checksum, to, from, len);
+        cr_assert_eq(virtq_checksum_fold(&checksum), sum, "variant %u", checksum.variant);
+        cr_assert(memcmp(to, from, len) == 0);
+        /* And begun at an odd byte. */
+        virtq_checksum_reset(&checksum);
+        virtq_checksum_add(&checksum, &first, 1);
+        virtq_checksum_copy(&checksum, to, from + 1, len - 1);
+        cr_assert_eq(virtq_checksum_fold(&checksum), sum, "variant %u, odd", checksum.variant);
+    }
+    virtq_checksum_init(&checksum);
+    virtq_checksum_add(&checksum, from, len);
+    cr_assert_eq(virtq_checksum_fold(&checksum), sum);
+    free(from);
+    free(to);
+}
+
+Test(copy_checksum, touches_nothing_outside_of_its_ranges)
+{
+    size_t page = guarded_page();
+    unsigned char *from = guarded_alloc(page);
+    unsigned char *to = guarded_alloc(page);
+    struct virtq_checksum checksum;
+    uint64_t seed = 3;
+
+    fill(from, page, &seed);
+    EACH_VARIANT(checksum)
+    {
+        for (size_t len = 0; len <= 300; len++) {
+            /* Up to the page behind, and from the page before. */
+            virtq_checksum_reset(&checksum);
+            virtq_checksum_copy(&checksum, to + page - len, from + page - len, len);
+            virtq_checksum_copy(&checksum, to, from, len);
+            virtq_checksum_add(&checksum, from + page - len, len);
+            cr_assert(memcmp(to, from, len) == 0);
+            cr_assert(memcmp(to + page - len, from + page - len, len) == 0);
+        }
+    }
+    guarded_free(from, page);
+    guarded_free(to, page);
+}
+
+Test(copy_checksum, best_is_the_widest_there_is)
+{
+    struct virtq_checksum checksum;
+    struct virtq_checksum best;
+    uint32_t widest = 0;
+
+    EACH_VARIANT(checksum)
+    {
+        cr_assert_eq(checksum.variant, variants[v_]);
+        widest = checksum.variant;
+    }
+    virtq_checksum_init(&best);
+    cr_assert_eq(best.variant, widest);
+    cr_assert_geq(widest, (uint32_t)VIRTQ_CHECKSUM_PORTABLE);
+    cr_assert_eq(virtq_checksum_init_variant(&checksum, VIRTQ_CHECKSUM_BEST), VIRTQ_OK);
+    cr_assert_eq(checksum.variant, widest);
+    (void)printf("copy.checksum: the best variant here is %u\n", widest);
+}
+
+Test(copy_checksum, refuses_a_variant_that_is_not_there_and_leaves_the_sum_alone)
+{
+    static const unsigned char byte = 1;
+    struct virtq_checksum checksum;
+    struct virtq_checksum before;
+
+    virtq_checksum_init(&checksum);
+    virtq_checksum_add(&checksum, &byte, 1);
+    before = checksum;
+    cr_assert_eq(virtq_checksum_init_variant(&checksum, VIRTQ_CHECKSUM_AVX512 + 1), VIRTQ_EINVAL);
+    cr_assert_eq(virtq_checksum_init_variant(&checksum, UINT32_MAX), VIRTQ_EINVAL);
+    for (uint32_t variant = VIRTQ_CHECKSUM_PORTABLE; variant <= VIRTQ_CHECKSUM_AVX512; variant++) {
+        struct virtq_checksum probe = before;
+        int error = virtq_checksum_init_variant(&probe, variant);
+
+        cr_assert(error == VIRTQ_OK || error == VIRTQ_ENOTSUP);
+        cr_assert(error == VIRTQ_OK || memcmp(&probe, &before, sizeof(probe)) == 0);
+#ifndef __x86_64__
+        cr_assert(error == VIRTQ_ENOTSUP || variant < VIRTQ_CHECKSUM_AVX2);
+#else
+        cr_assert(error == VIRTQ_OK || variant > VIRTQ_CHECKSUM_SIMD128);
+#endif
+    }
+    cr_assert(memcmp(&checksum, &before, sizeof(checksum)) == 0);
+}
+
+Test(copy_checksum, its_hook_sums_both_directions)
+{
+    static const unsigned char from[] = "an odd number of bytes..";
+    unsigned char to[sizeof(from)];
+    unsigned char back[sizeof(from)];
+    struct virtq_checksum checksum;
+    struct virtq_copy copy;
+
+    virtq_checksum_init(&checksum);
+    virtq_checksum_hook(&checksum, &copy);
+    cr_assert(copy.zero == NULL && copy.done == NULL);
+    copy.to_shared(copy.context, to, from, 5);
+    copy.to_shared(copy.context, to + 5, from + 5, sizeof(from) - 5);
+    cr_assert_eq(virtq_checksum_fold(&checksum), oracle(from, sizeof(from)));
+    virtq_checksum_reset(&checksum);
+    copy.from_shared(copy.context, back, to, sizeof(to));
+    cr_assert_eq(virtq_checksum_fold(&checksum), oracle(from, sizeof(from)));
+    cr_assert(memcmp(back, from, sizeof(from)) == 0);
+}
