@@ -78,7 +78,7 @@ struct floor_case {
 
 static const struct floor_case cases[] = {FLOOR_CASES(CASE_RECORD)};
 static const char *const case_names[] = {FLOOR_CASES(CASE_NAME) NULL};
-static struct bench_axis axes[] = {{"case", "these floors", case_names, 0}};
+static struct bench_axis axes[] = {{"case", "these floors", case_names, 0, false}};
 
 enum { BATCH = 32 };
 

@@ -23,13 +23,13 @@ static const char *const end_names[] = {"driver", "device", NULL};
 static const char *const batch_names[] = {"1", "32", NULL};
 
 static struct bench_axis axes[AXES] = {
-    {"format", "these formats", bench_format_names, 0},
-    {"end", "these ends", end_names, 0},
-    {"tier", "these tiers", bench_tier_names, 0},
-    {"space", "these address spaces", bench_space_names, 0},
-    {"shape", "these shapes of buffers", bench_shape_names, 0},
-    {"table", "chains in the ring, or in indirect tables", bench_table_names, 0},
-    {"batch", "these batches", batch_names, 0},
+    {"format", "these formats", bench_format_names, 0, false},
+    {"end", "these ends", end_names, 0, false},
+    {"tier", "these tiers", bench_tier_names, 0, false},
+    {"space", "these address spaces", bench_space_names, 0, false},
+    {"shape", "these shapes of buffers", bench_shape_names, 0, false},
+    {"table", "chains in the ring, or in indirect tables", bench_table_names, 0, false},
+    {"batch", "these batches", batch_names, 0, false},
 };
 
 /* A case, ready to run. */

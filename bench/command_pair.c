@@ -37,15 +37,15 @@ static const char *const payload_names[] = {"untouched", "touched", NULL};
 static const char *const outstanding_names[] = {"1", "16", "64", "256", NULL};
 
 static struct bench_axis axes[AXES] = {
-    {"peers", "these kinds of peers (threads, unless said)", peers_names, 0},
-    {"format", "these formats", bench_format_names, 0},
-    {"space", "these address spaces", bench_space_names, 0},
-    {"notify", "polling, or sleeping and notifying", notify_names, 0},
-    {"tier", "these tiers", bench_tier_names, 0},
+    {"peers", "these kinds of peers (threads, unless said)", peers_names, 0, false},
+    {"format", "these formats", bench_format_names, 0, false},
+    {"space", "these address spaces", bench_space_names, 0, false},
+    {"notify", "polling, or sleeping and notifying", notify_names, 0, false},
+    {"tier", "these tiers", bench_tier_names, 0, false},
     {"payload",
      "payload that is left alone or is written and read by both sides (untouched, unless said)",
-     payload_names, 0},
-    {"outstanding", "so many buffers outstanding", outstanding_names, 0},
+     payload_names, 0, false},
+    {"outstanding", "so many buffers outstanding", outstanding_names, 0, false},
 };
 
 struct pair_case {

@@ -16,10 +16,10 @@
 enum { AXIS_FORMAT, AXIS_SPACE, AXIS_TABLE, AXIS_TIER, AXES };
 
 static struct bench_axis axes[AXES] = {
-    {"format", "these formats", bench_format_names, 0},
-    {"space", "these address spaces", bench_space_names, 0},
-    {"table", "chains in the ring, or in indirect tables", bench_table_names, 0},
-    {"tier", "these tiers", bench_tier_names, 0},
+    {"format", "these formats", bench_format_names, 0, false},
+    {"space", "these address spaces", bench_space_names, 0, false},
+    {"table", "chains in the ring, or in indirect tables", bench_table_names, 0, false},
+    {"tier", "these tiers", bench_tier_names, 0, false},
 };
 
 struct stream_options {

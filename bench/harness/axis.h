@@ -14,6 +14,7 @@ struct bench_axis {
     const char *help;          /* what is chosen */
     const char *const *values; /* ends with NULL; at most 64 */
     uint64_t chosen;           /* a bit per value; 0: not chosen yet, all of them */
+    bool own;                  /* the subcommand has an option of its own for it */
 };
 
 /* Adds the values of a list "a,b,c" to the choice. On an unknown one: false, and a message with all

@@ -150,17 +150,22 @@ void bench_options_parse(const struct bench_command *command, int argc, char **a
     struct argp argp = {known, parse_common, command->arguments, command->text, NULL, NULL, NULL};
     struct parse_input input = {command, options};
     char *help[BENCH_AXES_MAX] = {NULL};
+    unsigned count = 0;
 
     memset(known, 0, sizeof(known));
     for (unsigned axis = 0; axis < command->axis_count; axis++) {
+        if (command->axes[axis].own) {
+            continue;
+        }
         help[axis] = axis_help(&command->axes[axis]);
-        known[axis].name = command->axes[axis].name;
-        known[axis].key = OPTION_AXIS + (int)axis;
-        known[axis].arg = "LIST";
-        known[axis].doc = help[axis];
-        known[axis].group = 2;
+        known[count].name = command->axes[axis].name;
+        known[count].key = OPTION_AXIS + (int)axis;
+        known[count].arg = "LIST";
+        known[count].doc = help[axis];
+        known[count].group = 2;
+        count++;
     }
-    memcpy(&known[command->axis_count], common_options, sizeof(common_options));
+    memcpy(&known[count], common_options, sizeof(common_options));
     argp.children = command->own != NULL ? children : NULL;
     memset(options, 0, sizeof(*options));
     options->cpus = bench_cpus_choose();

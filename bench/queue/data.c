@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include <virtq/chain.h>
-
 /* Bytes handled at a time. */
 enum { CHUNK = 512 };
 
@@ -50,10 +48,8 @@ static bool walk(const struct virtq_segment *segments, unsigned count, uint64_t 
     return true;
 }
 
-void bench_data_offer(struct bench_queue *queue, unsigned slot, uint64_t seed)
+void bench_data_offer(const struct virtq_buffer *buffer, uint64_t seed)
 {
-    const struct virtq_buffer *buffer = &queue->buffers[slot];
-
     (void)walk(buffer->segments, buffer->readable, seed, true);
     for (unsigned segment = buffer->readable;
          segment < (unsigned)buffer->readable + buffer->writable; segment++) {
@@ -61,10 +57,8 @@ void bench_data_offer(struct bench_queue *queue, unsigned slot, uint64_t seed)
     }
 }
 
-bool bench_data_returned(const struct bench_queue *queue, unsigned slot, uint64_t seed)
+bool bench_data_returned(const struct virtq_buffer *buffer, uint64_t seed)
 {
-    const struct virtq_buffer *buffer = &queue->buffers[slot];
-
     return walk(buffer->segments + buffer->readable, buffer->writable, seed ^ ANSWER, false);
 }
 

@@ -7,14 +7,18 @@
 #ifndef BENCH_QUEUE_DATA_H
 #define BENCH_QUEUE_DATA_H
 
-#include "queue/queue.h"
+#include <stdbool.h>
+#include <stdint.h>
 
-/* Driver: fills the readable segments of a slot, and spoils the writable ones. */
-void bench_data_offer(struct bench_queue *queue, unsigned slot, uint64_t seed);
+#include <virtq/chain.h>
+#include <virtq/types.h>
+
+/* Driver: fills the readable segments of a buffer, and spoils the writable ones. */
+void bench_data_offer(const struct virtq_buffer *buffer, uint64_t seed);
 /* Device: whether the readable part is what was offered; writes the answer into the writable part.
  */
 bool bench_data_answer(const struct virtq_chain *chain, uint64_t seed);
 /* Driver: whether the writable segments hold the answer. */
-bool bench_data_returned(const struct bench_queue *queue, unsigned slot, uint64_t seed);
+bool bench_data_returned(const struct virtq_buffer *buffer, uint64_t seed);
 
 #endif

@@ -46,7 +46,7 @@ const struct bench_ends bench_queue_ends = {fill, serve, drain, check};
 bool bench_queue_verify(struct bench_queue *queue, uint64_t seed)
 {
     for (unsigned slot = 0; slot < BENCH_WINDOW; slot++) {
-        bench_data_offer(queue, slot, seed + slot);
+        bench_data_offer(&queue->buffers[slot], seed + slot);
     }
     if (fill(queue, BENCH_WINDOW, VERIFY_BATCH) != BENCH_WINDOW ||
         queue->variant->serve_data(queue, BENCH_WINDOW, VERIFY_BATCH, seed) != BENCH_WINDOW ||
@@ -54,7 +54,7 @@ bool bench_queue_verify(struct bench_queue *queue, uint64_t seed)
         return false;
     }
     for (unsigned slot = 0; slot < BENCH_WINDOW; slot++) {
-        if (!bench_data_returned(queue, slot, seed + slot)) {
+        if (!bench_data_returned(&queue->buffers[slot], seed + slot)) {
             return false;
         }
     }

@@ -117,7 +117,7 @@ static inline bool drive_send(struct bench_pair *pair, uint64_t sent, unsigned b
 
     if (pair->touch) {
         for (unsigned index = 0; index < burst; index++) {
-            bench_data_offer(queue, (unsigned)((sent + index) % pair->outstanding), sent + index);
+            bench_data_offer(&queue->buffers[(sent + index) % pair->outstanding], sent + index);
         }
     }
     if (call_add(queue, &queue->buffers[at], first) != (int)first ||
@@ -152,7 +152,7 @@ static inline bool drive_take(struct bench_pair *pair, uint64_t got, unsigned co
         right = right && queue->completions[index].cookie == &queue->buffers[slot] &&
                 queue->completions[index].len == queue->writable_bytes;
         if (pair->touch) {
-            right = right && bench_data_returned(queue, slot, got + index);
+            right = right && bench_data_returned(&queue->buffers[slot], got + index);
         }
         if (pair->latencies != NULL) {
             bench_histogram_add(pair->latencies, now - pair->stamps[slot]);

@@ -38,6 +38,16 @@ void bench_plot_point(json_t *series, json_t *x, double y)
     }
 }
 
+void bench_plot_drop_empty(json_t *plot)
+{
+    json_t *all = json_object_get(plot, "series");
+    size_t last = json_array_size(all) - 1;
+
+    if (json_array_size(json_object_get(json_array_get(all, last), "points")) == 0) {
+        (void)json_array_remove(all, last);
+    }
+}
+
 /* gnuplot's double quotes take backslashes; our texts have neither, and whatever else comes is made
  * harmless. */
 static void quote(FILE *script, const char *text)
@@ -161,10 +171,19 @@ static void write_lines(FILE *script, const json_t *all)
     (void)fputs("plot ", script);
     json_array_foreach(all, index, series)
     {
-        bool floor = strncmp(bench_value_text(series, "name"), "floor", 5) == 0;
+        const char *name = bench_value_text(series, "name");
 
-        (void)fprintf(script, "%s$data%zu with linespoints lw 2 pt 7 ps 0.6 lc rgb '%s'%s title ",
-                      separator, index, colours[index % COLOURS], floor ? " dt 2" : "");
+        if (strncmp(name, "crossing", 8) == 0) {
+            (void)fprintf(script, "%s$data%zu with points lw 2 pt 6 ps 1.6 lc rgb '#000000' title ",
+                          separator, index);
+        } else {
+            /* Colours that come again are told apart by their lines. */
+            bool dashed = index >= COLOURS || strncmp(name, "floor", 5) == 0;
+
+            (void)fprintf(script,
+                          "%s$data%zu with linespoints lw 2 pt 7 ps 0.6 lc rgb '%s'%s title ",
+                          separator, index, colours[index % COLOURS], dashed ? " dt 2" : "");
+        }
         quote(script, bench_value_text(series, "name"));
         separator = ", ";
     }

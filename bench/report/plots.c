@@ -36,11 +36,7 @@ static void add_series(json_t *plot, const json_t *root, const struct selection 
                                  (selection->unit > 0.0 ? selection->unit : 1.0));
         }
     }
-    if (json_array_size(json_object_get(series, "points")) == 0) {
-        /* gnuplot complains of a series without points. */
-        (void)json_array_remove(json_object_get(plot, "series"),
-                                json_array_size(json_object_get(plot, "series")) - 1);
-    }
+    bench_plot_drop_empty(plot);
 }
 
 #define PAIR(format, tier)                                                             \
@@ -161,5 +157,6 @@ json_t *bench_plots_make(const json_t *root)
         }
         (void)json_array_append_new(plots, plot);
     }
+    bench_plots_add_cross(plots, root);
     return plots;
 }

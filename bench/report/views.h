@@ -16,6 +16,9 @@ struct bench_table *bench_view_matrix(const json_t *root);
 struct bench_table *bench_view_matrix_counts(const json_t *root);
 struct bench_table *bench_view_pair(const json_t *root);
 struct bench_table *bench_view_latency(const json_t *root);
+struct bench_table *bench_view_cross(const json_t *root);
+struct bench_table *bench_view_cross_floor(const json_t *root);
+struct bench_table *bench_view_crossings(const json_t *root);
 struct bench_table *bench_view_stream(const json_t *root);
 
 typedef struct bench_table *(*bench_view)(const json_t *root);

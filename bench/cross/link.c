@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cross/link.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <virtq/layout.h>
+
+#include "queue/data.h"
+
+enum { RING_SIZE = 256, BATCH = 32 };
+
+static void *zeroed(size_t size)
+{
+    size_t rounded = (size + VIRTQ_CACHE_LINE - 1) & ~((size_t)VIRTQ_CACHE_LINE - 1);
+    void *memory = aligned_alloc(VIRTQ_CACHE_LINE, rounded);
+
+    if (memory != NULL) {
+        memset(memory, 0, rounded);
+    }
+    return memory;
+}
+
+static const uint64_t features = VIRTQ_FEATURE(VIRTIO_F_VERSION_1) |
+                                 VIRTQ_FEATURE(VIRTIO_F_EVENT_IDX) |
+                                 VIRTQ_FEATURE(VIRTIO_F_ACCESS_PLATFORM);
+
+static int open_driver(struct cross_link *link)
+{
+    struct virtq_driver_config config = VIRTQ_DRIVER_CONFIG_INIT;
+    struct virtq_layout layout;
+    int error = virtq_layout_init(VIRTQ_FORMAT_SPLIT, RING_SIZE, &layout);
+    void *ring = error == 0 ? cross_world_ring(link->world, (size_t)layout.size) : NULL;
+    size_t size;
+
+    if (ring == NULL) {
+        return error != 0 ? error : VIRTQ_ENOMEM;
+    }
+    config.size = RING_SIZE;
+    config.features = features;
+    config.segments_max = 1;
+    config.space = link->world->driver;
+    virtq_layout_areas(&layout, ring, &config.areas);
+    size = virtq_driver_size(&config);
+    link->driver_memory = zeroed(size);
+    return link->driver_memory == NULL
+               ? VIRTQ_ENOMEM
+               : virtq_driver_init(link->driver_memory, size, &config, &link->driver);
+}
+
+static int open_device(struct cross_link *link)
+{
+    struct virtq_device_config config = VIRTQ_DEVICE_CONFIG_INIT;
+    size_t size;
+
+    config.size = RING_SIZE;
+    config.features = features;
+    config.flags = VIRTQ_DEVICE_RING_TRANSLATED;
+    config.space = link->world->device;
+    virtq_driver_addresses(link->driver, &config.addresses);
+    size = virtq_device_size(&config);
+    link->device_memory = zeroed(size);
+    return link->device_memory == NULL
+               ? VIRTQ_ENOMEM
+               : virtq_device_init(link->device_memory, size, &config, &link->device, NULL);
+}
+
+/* Puts the payload where the way wants it: the segment, and the memory behind it. */
+static bool open_slot(struct cross_link *link, unsigned slot)
+{
+    struct cross_world *world = link->world;
+    uint32_t bytes = world->config.bytes;
+    unsigned char *payload = cross_world_payload(world, bytes);
+    unsigned char *offered = payload;
+
+    if (payload != NULL && cross_world_stages(world)) {
+        offered = link->stages[slot] = cross_world_stage(world, bytes);
+    }
+    if (payload == NULL || offered == NULL) {
+        return false;
+    }
+    link->plain_segments[slot].base = payload;
+    link->plain_segments[slot].len = bytes;
+    link->segments[slot].len = bytes;
+    if (world->offer == CROSS_OFFER_ADDRESS || world->offer == CROSS_OFFER_STAGED_ADDRESS) {
+        link->segments[slot].addr = cross_world_address(world, offered);
+    } else {
+        link->segments[slot].base = offered;
+    }
+    link->plain[slot].segments = &link->plain_segments[slot];
+    link->plain[slot].readable = world->config.to_device;
+    link->plain[slot].writable = !world->config.to_device;
+    link->buffers[slot] = link->plain[slot];
+    link->buffers[slot].segments = &link->segments[slot];
+    link->buffers[slot].cookie = &link->buffers[slot];
+    return true;
+}
+
+struct cross_link *cross_link_open(struct cross_world *world, int *error)
+{
+    struct cross_link *link = zeroed(sizeof(*link));
+
+    if (link == NULL) {
+        *error = VIRTQ_ENOMEM;
+        return NULL;
+    }
+    link->world = world;
+    link->window = world->window;
+    link->batch = link->window < BATCH ? link->window : BATCH;
+    *error = open_driver(link);
+    if (*error == 0) {
+        *error = open_device(link);
+    }
+    for (unsigned slot = 0; *error == 0 && slot < link->window; slot++) {
+        *error = open_slot(link, slot) ? 0 : VIRTQ_ENOMEM;
+    }
+    if (*error != 0) {
+        cross_link_close(link);
+        return NULL;
+    }
+    return link;
+}
+
+void cross_link_close(struct cross_link *link)
+{
+    if (link == NULL) {
+        return;
+    }
+    if (link->driver != NULL) {
+        virtq_driver_destroy(link->driver);
+    }
+    free(link->driver_memory);
+    free(link->device_memory);
+    free(link);
+}
+
+static void copy(const struct virtq_copy *hook,
+                 void (*how)(void *context, void *to, const void *from, size_t len), void *to,
+                 const void *from, size_t len)
+{
+    if (how != NULL) {
+        how(hook->context, to, from, len);
+    } else {
+        memcpy(to, from, len);
+    }
+    if (hook->done != NULL) {
+        hook->done(hook->context);
+    }
+}
+
+static void stage_in(struct cross_link *link, unsigned slot)
+{
+    const struct virtq_copy *hook = &link->world->copy;
+
+    copy(hook, hook->to_shared, link->stages[slot], link->plain_segments[slot].base,
+         link->plain_segments[slot].len);
+}
+
+static void stage_out(struct cross_link *link, unsigned slot, size_t written)
+{
+    const struct virtq_copy *hook = &link->world->copy;
+
+    copy(hook, hook->from_shared, link->plain_segments[slot].base, link->stages[slot], written);
+}
+
+static bool fill(struct cross_link *link)
+{
+    bool copies = cross_world_stages(link->world) && link->world->config.to_device;
+
+    for (unsigned done = 0; done < link->window; done += link->batch) {
+        for (unsigned index = 0; copies && index < link->batch; index++) {
+            stage_in(link, done + index);
+        }
+        if (virtq_driver_add(link->driver, &link->buffers[done], link->batch) != (int)link->batch ||
+            virtq_driver_publish(link->driver) != link->batch) {
+            return false;
+        }
+        link->notifications += virtq_driver_needs_notify(link->driver, NULL);
+    }
+    return true;
+}
+
+/* `touch`: looks at what came, and answers. */
+static bool serve(struct cross_link *link, bool touch)
+{
+    uint64_t writable = link->world->config.to_device ? 0 : link->world->config.bytes;
+
+    for (unsigned done = 0; done < link->window;) {
+        int count = virtq_device_pop(link->device, link->chains, link->batch, link->pieces,
+                                     2 * CROSS_WINDOW_MAX);
+
+        for (int index = 0; index < count; index++) {
+            const struct virtq_chain *chain = &link->chains[index];
+
+            if (chain->reason != (uint32_t)VIRTQ_REASON_NONE || chain->writable_bytes != writable ||
+                chain->readable_bytes + writable != link->world->config.bytes ||
+                (touch && !bench_data_answer(chain, link->seed + done + (unsigned)index))) {
+                return false;
+            }
+            link->used[index].id = chain->id;
+            link->used[index].len = (uint32_t)writable;
+        }
+        if (count <= 0 || virtq_device_push(link->device, link->used, (unsigned)count) != count ||
+            (int)virtq_device_publish(link->device) != count) {
+            return false;
+        }
+        link->notifications += virtq_device_needs_notify(link->device) == 1;
+        done += (unsigned)count;
+    }
+    return true;
+}
+
+static bool drain(struct cross_link *link)
+{
+    bool copies = cross_world_stages(link->world) && !link->world->config.to_device;
+    uint32_t written = link->world->config.to_device ? 0 : link->world->config.bytes;
+
+    for (unsigned done = 0; done < link->window;) {
+        int count = virtq_driver_poll(link->driver, link->completions, link->batch);
+
+        for (int index = 0; index < count; index++) {
+            unsigned slot = done + (unsigned)index;
+
+            if (link->completions[index].cookie != &link->buffers[slot] ||
+                link->completions[index].len != written) {
+                return false;
+            }
+            if (copies) {
+                stage_out(link, slot, written);
+            }
+        }
+        if (count <= 0) {
+            return false;
+        }
+        done += (unsigned)count;
+    }
+    return true;
+}
+
+static bool cycle(struct cross_link *link, bool touch)
+{
+    link->failure = NULL;
+    if (!fill(link)) {
+        link->failure = "a buffer could not be added";
+    } else if (!serve(link, touch)) {
+        link->failure = "a wrong buffer, length or payload came to the device";
+    } else if (!drain(link)) {
+        link->failure = "a wrong buffer or length came back";
+    }
+    return link->failure == NULL;
+}
+
+bool cross_link_cycle(struct cross_link *link)
+{
+    return cycle(link, false);
+}
+
+bool cross_link_verify(struct cross_link *link)
+{
+    link->seed += CROSS_WINDOW_MAX;
+    for (unsigned slot = 0; slot < link->window; slot++) {
+        bench_data_offer(&link->plain[slot], link->seed + slot);
+    }
+    if (!cycle(link, true)) {
+        return false;
+    }
+    for (unsigned slot = 0; slot < link->window; slot++) {
+        if (!bench_data_returned(&link->plain[slot], link->seed + slot)) {
+            link->failure = "a wrong payload came back";
+            return false;
+        }
+    }
+    return true;
+}

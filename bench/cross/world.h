@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the queues of one case share: memory, and an address space used in one of the ways that are
+ * compared.
+ *
+ * Every way carries the same payload. It begins, or ends, in memory of the program; what a way does
+ * to bring it where the device can reach it is the way's cost.
+ */
+#ifndef BENCH_CROSS_WORLD_H
+#define BENCH_CROSS_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <virtq/copy.h>
+#include <virtq/space.h>
+#include <virtq/space/bar.h>
+#include <virtq/space/direct.h>
+#include <virtq/space/iommu.h>
+#include <virtq/space/swiotlb.h>
+
+#include "cross/backend.h"
+
+enum cross_way {
+    CROSS_DIRECT,
+    CROSS_PREMAPPED,
+    CROSS_SWIOTLB_DYNAMIC,
+    CROSS_SWIOTLB_PERSISTENT,
+    CROSS_IOMMU_STRICT,
+    CROSS_IOMMU_PERSISTENT,
+    CROSS_BAR_CACHEABLE,
+    CROSS_WAYS
+};
+
+/* Their names, for an axis. */
+extern const char *const cross_way_names[CROSS_WAYS + 1];
+
+#define CROSS_QUEUES_MAX 2u
+#define CROSS_WINDOW_MAX 64u
+
+struct cross_config {
+    enum cross_way way;
+    bool to_device; /* the payload goes to the device; else it comes from there */
+    uint32_t bytes; /* of a payload */
+    unsigned queues;
+    uint64_t request_ns; /* what a request to the backend takes on top */
+};
+
+/* How a payload is offered to a queue. */
+enum cross_offer {
+    CROSS_OFFER_POINTER,       /* where it lies; the space sees to the rest */
+    CROSS_OFFER_ADDRESS,       /* where it lies, by its device address */
+    CROSS_OFFER_STAGED,        /* copied into memory that the slot keeps, by pointer */
+    CROSS_OFFER_STAGED_ADDRESS /* the same, by its device address */
+};
+
+struct cross_world {
+    struct cross_config config;
+    enum cross_offer offer;
+    struct virtq_space *driver; /* what every driver end is given */
+    struct virtq_space *device; /* what every device end is given */
+    struct virtq_copy copy;     /* how staged payload is copied */
+    unsigned window;            /* buffers outstanding on each queue */
+    unsigned char *memory;      /* what the device can reach */
+    size_t size;
+    size_t used;
+    unsigned char *own; /* the program's own memory, out of the device's reach */
+    size_t own_size;
+    size_t own_used;
+    void *books;         /* private memory of whatever the space has to keep */
+    virtq_addr_t shared; /* device address of `memory`, where it was shared as a whole */
+    struct virtq_direct direct;
+    struct virtq_premapped premapped;
+    struct virtq_swiotlb swiotlb;
+    struct virtq_bar bar;
+    struct virtq_iommu iommu;
+    struct virtq_iommu_device iommu_device;
+    struct virtq_domain domain;
+    struct virtq_iova iova;
+    struct cross_backend backend;
+};
+
+/* 0, or an enum virtq_error. cross_world_close() in either case. */
+int cross_world_open(struct cross_world *world, const struct cross_config *config);
+void cross_world_close(struct cross_world *world);
+
+/* How many buffers of so many bytes are outstanding at once: enough to be busy, and not so many
+ * that memory alone is measured. */
+unsigned cross_window(uint32_t bytes);
+
+/* Memory for a ring, where the device reaches it; for a payload, where the program has it; for a
+ * slot's stage, where the device reaches it. NULL: none left. */
+void *cross_world_ring(struct cross_world *world, size_t bytes);
+void *cross_world_payload(struct cross_world *world, size_t bytes);
+void *cross_world_stage(struct cross_world *world, size_t bytes);
+
+/* The device address of memory from one of them, where it is offered by address. */
+static inline virtq_addr_t cross_world_address(const struct cross_world *world, const void *base)
+{
+    return world->shared + (virtq_addr_t)((const unsigned char *)base - world->memory);
+}
+
+static inline bool cross_world_stages(const struct cross_world *world)
+{
+    return world->offer == CROSS_OFFER_STAGED || world->offer == CROSS_OFFER_STAGED_ADDRESS;
+}
+
+#endif
