@@ -39,7 +39,7 @@ static int open_driver(struct cross_link *link)
     config.size = RING_SIZE;
     config.features = features;
     config.segments_max = 1;
-    config.space = link->world->driver;
+    config.space = link->world->driver[link->queue];
     virtq_layout_areas(&layout, ring, &config.areas);
     size = virtq_driver_size(&config);
     link->driver_memory = zeroed(size);
@@ -96,7 +96,7 @@ static bool open_slot(struct cross_link *link, unsigned slot)
     return true;
 }
 
-struct cross_link *cross_link_open(struct cross_world *world, int *error)
+struct cross_link *cross_link_open(struct cross_world *world, unsigned queue, int *error)
 {
     struct cross_link *link = zeroed(sizeof(*link));
 
@@ -105,6 +105,7 @@ struct cross_link *cross_link_open(struct cross_world *world, int *error)
         return NULL;
     }
     link->world = world;
+    link->queue = queue;
     link->window = world->window;
     link->batch = link->window < BATCH ? link->window : BATCH;
     *error = open_driver(link);

@@ -13,6 +13,7 @@
 
 struct cross_link {
     struct cross_world *world;
+    unsigned queue; /* which of the world's it is */
     struct virtq_driver *driver;
     struct virtq_device *device;
     void *driver_memory;
@@ -33,8 +34,8 @@ struct cross_link {
     const char *failure; /* why the last cycle went wrong; NULL: it did not */
 };
 
-/* NULL: see `error`, an enum virtq_error. */
-struct cross_link *cross_link_open(struct cross_world *world, int *error);
+/* `queue`: which of the world's queues. NULL: see `error`, an enum virtq_error. */
+struct cross_link *cross_link_open(struct cross_world *world, unsigned queue, int *error);
 void cross_link_close(struct cross_link *link);
 
 /* Each of the window's payloads through the queue and back. The device leaves the bytes alone. */

@@ -11,7 +11,7 @@ static bool open_queues(struct cross_run *run, const struct cross_config *config
     int error = cross_world_open(&run->world, config);
 
     for (unsigned queue = 0; error == 0 && queue < config->queues; queue++) {
-        run->links[queue] = cross_link_open(&run->world, &error);
+        run->links[queue] = cross_link_open(&run->world, queue, &error);
     }
     run->failure = error != 0 ? virtq_error_name(error) : NULL;
     return error == 0;
@@ -31,7 +31,7 @@ static bool open_floor(struct cross_run *run, const struct cross_config *config)
     direct.way = CROSS_DIRECT;
     error = cross_world_open(&run->floor_world, &direct);
     if (error == 0) {
-        run->floor_link = cross_link_open(&run->floor_world, &error);
+        run->floor_link = cross_link_open(&run->floor_world, 0, &error);
     }
     if (error == 0 && is_copied(config->way)) {
         size_t bytes = (size_t)run->floor_world.window * config->bytes;

@@ -39,9 +39,17 @@ static size_t stride(size_t bytes)
     return round_up(bytes, GRANULE) + GRANULE;
 }
 
+/* The same space for every driver end. */
+static void use(struct cross_world *world, struct virtq_space *space)
+{
+    for (unsigned queue = 0; queue < CROSS_QUEUES_MAX; queue++) {
+        world->driver[queue] = space;
+    }
+}
+
 static int open_direct(struct cross_world *world)
 {
-    world->driver = &world->direct.space;
+    use(world, &world->direct.space);
     world->device = &world->direct.space;
     return virtq_direct_init(&world->direct, world->memory, FIRST_ADDRESS,
                              FIRST_ADDRESS + world->size - 1, BOTH);
@@ -51,7 +59,7 @@ static int open_direct(struct cross_world *world)
 static int share_all(struct cross_world *world, struct virtq_space *under)
 {
     virtq_premapped_init(&world->premapped, under);
-    world->driver = &world->premapped.space;
+    use(world, &world->premapped.space);
     return virtq_space_share(under, world->memory, world->size, BOTH, &world->shared);
 }
 
@@ -75,7 +83,7 @@ static int open_swiotlb(struct cross_world *world)
     if (world->books == NULL) {
         return VIRTQ_ENOMEM;
     }
-    world->driver = &world->swiotlb.space;
+    use(world, &world->swiotlb.space);
     world->device = &world->swiotlb.space;
     return virtq_swiotlb_init(&world->swiotlb, &config);
 }
@@ -86,7 +94,7 @@ static int open_swiotlb_persistent(struct cross_world *world)
 
     /* The pool is the device's from the beginning: there is nothing to share. */
     virtq_premapped_init(&world->premapped, &world->swiotlb.space);
-    world->driver = &world->premapped.space;
+    use(world, &world->premapped.space);
     world->shared = FIRST_ADDRESS;
     return error;
 }
@@ -120,7 +128,7 @@ static int open_iommu(struct cross_world *world)
     if (error == 0) {
         error = virtq_iommu_device_init(&world->iommu_device, &world->domain, NULL);
     }
-    world->driver = &world->iommu.space;
+    use(world, &world->iommu.space);
     world->device = &world->iommu_device.space;
     return error;
 }
@@ -141,7 +149,7 @@ static int open_bar(struct cross_world *world)
     if (world->books == NULL) {
         return VIRTQ_ENOMEM;
     }
-    world->driver = &world->bar.space;
+    use(world, &world->bar.space);
     world->device = &world->bar.space;
     return error != 0 ? error : virtq_bar_manage(&world->bar, GRANULE, world->books, private_size);
 }

@@ -57,11 +57,11 @@ enum cross_offer {
 struct cross_world {
     struct cross_config config;
     enum cross_offer offer;
-    struct virtq_space *driver; /* what every driver end is given */
-    struct virtq_space *device; /* what every device end is given */
-    struct virtq_copy copy;     /* how staged payload is copied */
-    unsigned window;            /* buffers outstanding on each queue */
-    unsigned char *memory;      /* what the device can reach */
+    struct virtq_space *driver[CROSS_QUEUES_MAX]; /* what each driver end is given */
+    struct virtq_space *device;                   /* what every device end is given */
+    struct virtq_copy copy;                       /* how staged payload is copied */
+    unsigned window;                              /* buffers outstanding on each queue */
+    unsigned char *memory;                        /* what the device can reach */
     size_t size;
     size_t used;
     unsigned char *own; /* the program's own memory, out of the device's reach */

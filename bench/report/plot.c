@@ -149,6 +149,21 @@ static void write_bars(FILE *script, const json_t *all)
     json_decref(clusters);
 }
 
+/* Sizes, as people say them. */
+static void write_size_tics(FILE *script)
+{
+    static const char units[] = {'\0', 'K', 'M', 'G'};
+    const char *separator = "";
+
+    (void)fputs("set xtics (", script);
+    for (unsigned power = 4; power <= 32; power += 2) {
+        (void)fprintf(script, "%s\"%u%.1s\" %.0f", separator, 1u << power % 10, &units[power / 10],
+                      exp2((double)power));
+        separator = ", ";
+    }
+    (void)fputs(")\n", script);
+}
+
 static void write_lines(FILE *script, const json_t *all)
 {
     size_t index;
@@ -255,6 +270,9 @@ bool bench_plot_write(const json_t *plot, unsigned number, FILE *stream)
         if (json_is_true(json_object_get(plot, "bars"))) {
             write_bars(script, all);
         } else {
+            if (json_is_true(json_object_get(plot, "sizes"))) {
+                write_size_tics(script);
+            }
             write_lines(script, all);
         }
         written = run_gnuplot(script, output) && copy_element(output, stream);

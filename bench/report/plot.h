@@ -3,7 +3,7 @@
  *
  * A plot is JSON: {"title", "x", "y", "bars": true or false, "series": [{"name", "points": [[x, y],
  * ...]}, ...]}. With bars, x is the text of a cluster; with lines, a number on a scale of powers of
- * two.
+ * two; with "sizes": true these are bytes.
  */
 #ifndef BENCH_REPORT_PLOT_H
 #define BENCH_REPORT_PLOT_H

@@ -50,11 +50,14 @@ static void add_crossings(const json_t *root, const struct bench_crossing_at *at
 static json_t *new_plot(const char *what, const char *direction, const char *queues)
 {
     char title[160];
+    json_t *plot;
 
     (void)snprintf(title, sizeof(title), "Copy or map: %s, payload %s, %s", what,
                    strcmp(direction, "write") == 0 ? "to the device" : "from the device",
                    strcmp(queues, "1") == 0 ? "one queue" : "two queues on two threads");
-    return bench_plot_new(title, "bytes of the payload", "ns per buffer", false);
+    plot = bench_plot_new(title, "bytes of the payload", "ns per buffer", false);
+    (void)json_object_set_new(plot, "sizes", json_true());
+    return plot;
 }
 
 static json_t *plot_ways(const json_t *root, const char *direction, const char *queues,
