@@ -124,7 +124,7 @@ bool bench_crossing_find(const json_t *root, const struct bench_crossing_at *at,
     }
     before = difference(&curves, above - 1);
     after = difference(&curves, above);
-    share = before > 0.0 && after < 0.0 ? before / (before - after) : 0.5;
+    share = before > 0.0 && after <= 0.0 ? before / (before - after) : 0.5;
     crossing->kind = BENCH_CROSSING_POINT;
     crossing->bytes =
         exp(curves.size[above - 1] + share * (curves.size[above] - curves.size[above - 1]));
