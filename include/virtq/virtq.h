@@ -20,6 +20,8 @@
 #include "packed.h"
 #include "space.h"
 #include "space/bar.h"
+#include "space/bar_set.h"
+#include "space/bar_stage.h"
 #include "space/direct.h"
 #include "space/iommu.h"
 #include "space/mux.h"

@@ -8,15 +8,18 @@
 
 enum { GRANULE_LEAST = 16, GRANULE_MOST = 65536 };
 
+/* The accesses that rings and tables take: of 2, 4 and 8 bytes. */
+#define RING_WIDTHS 14u
+
 /* The one test of a range, in the form that cannot wrap. */
 static bool inside(const struct virtq_bar *bar, uint64_t offset, uint64_t len)
 {
     return len <= bar->size && offset <= bar->size - len;
 }
 
-/* The offset of memory that lies wholly in the region. */
-static int offset_of(const struct virtq_bar *bar, const void *base, uint64_t len,
-                     uint32_t permissions, uint64_t *offset)
+/* The device address of memory that lies wholly in the region. */
+static int address_of(const struct virtq_bar *bar, const void *base, uint64_t len,
+                      uint32_t permissions, virtq_addr_t *addr)
 {
     /* Memory below the region wraps to an offset that is far beyond it: the region itself does not
      * wrap. */
@@ -29,7 +32,7 @@ static int offset_of(const struct virtq_bar *bar, const void *base, uint64_t len
         (bar->space.linear.permissions & permissions) != permissions) {
         return VIRTQ_EFAULT;
     }
-    *offset = distance;
+    *addr = bar->space.linear.first + distance;
     return 0;
 }
 
@@ -46,13 +49,13 @@ static int bar_map(struct virtq_space *space, struct virtq_mapping *mapping)
     for (i = 0; i < count; i++) {
         const struct virtq_segment *segment = &mapping->segments[i];
         uint32_t permission = i < readable ? VIRTQ_PERMISSION_READ : VIRTQ_PERMISSION_WRITE;
-        uint64_t offset;
-        int error = offset_of(bar, segment->base, segment->len, permission, &offset);
+        virtq_addr_t addr;
+        int error = address_of(bar, segment->base, segment->len, permission, &addr);
 
         if (error != 0) {
             return error;
         }
-        mapping->runs[i] = (struct virtq_run){.addr = offset, .len = segment->len};
+        mapping->runs[i] = (struct virtq_run){.addr = addr, .len = segment->len};
     }
     mapping->runs_readable = mapping->segments_readable;
     mapping->runs_writable = mapping->segments_writable;
@@ -66,13 +69,24 @@ static void bar_unmap(struct virtq_space *space, struct virtq_mapping *mapping, 
     (void)written;
 }
 
-static int bar_share(struct virtq_space *space, void *base, uint64_t len, uint32_t permissions,
-                     virtq_addr_t *addr)
+int virtq_bar_address(const struct virtq_bar *bar, const void *base, uint64_t len,
+                      uint32_t permissions, virtq_addr_t *addr)
 {
     if (!virtq_priv_permissions_legal(permissions)) {
         return VIRTQ_EINVAL;
     }
-    return offset_of((const struct virtq_bar *)space, base, len, permissions, addr);
+    return address_of(bar, base, len, permissions, addr);
+}
+
+static int bar_share(struct virtq_space *space, void *base, uint64_t len, uint32_t permissions,
+                     virtq_addr_t *addr)
+{
+    const struct virtq_bar *bar = (const struct virtq_bar *)space;
+
+    if (bar->memory == (uint32_t)VIRTQ_BAR_DEVICE && (bar->widths & RING_WIDTHS) != RING_WIDTHS) {
+        return VIRTQ_EFAULT;
+    }
+    return virtq_bar_address(bar, base, len, permissions, addr);
 }
 
 static void bar_unshare(struct virtq_space *space, virtq_addr_t addr, uint64_t len)
@@ -90,7 +104,7 @@ static int bar_window(struct virtq_space *space, virtq_addr_t addr, uint32_t per
     if (!virtq_priv_permissions_legal(permission)) {
         return VIRTQ_EINVAL;
     }
-    if (!inside(bar, addr, 1)) {
+    if (!inside(bar, addr - space->linear.first, 1)) {
         return VIRTQ_EFAULT;
     }
     if ((space->linear.permissions & permission) != permission) {
@@ -110,24 +124,59 @@ static const struct virtq_space_ops bar_ops = {
     .window = bar_window,
 };
 
-int virtq_bar_init(struct virtq_bar *bar, void *base, uint64_t size, uint32_t permissions,
-                   uint32_t id)
+static bool memory_legal(const struct virtq_bar_config *config)
 {
-    if (size == 0 || !virtq_priv_memory_legal(base, size - 1) ||
-        !virtq_priv_permissions_legal(permissions)) {
+    if (config->memory == (uint32_t)VIRTQ_BAR_DEVICE) {
+        return config->widths - 1 < 15;
+    }
+    return config->memory <= (uint32_t)VIRTQ_BAR_WRITE_COMBINING && config->widths == 0;
+}
+
+static bool shift_legal(const struct virtq_bar_config *config)
+{
+    const uint32_t shift = config->shift;
+
+    if (shift == 0) {
+        return true;
+    }
+    return shift < 64 && (config->size - 1) >> shift == 0 &&
+           (uint64_t)config->id << shift >> shift == config->id;
+}
+
+int virtq_bar_init_config(struct virtq_bar *bar, const struct virtq_bar_config *config)
+{
+    if (config->struct_size < sizeof(*config) || config->size == 0 ||
+        !virtq_priv_memory_legal(config->base, config->size - 1) ||
+        !virtq_priv_permissions_legal(config->permissions) || !memory_legal(config) ||
+        !shift_legal(config)) {
         return VIRTQ_EINVAL;
     }
     memset(bar, 0, sizeof(*bar));
     bar->space.ops = &bar_ops;
     bar->space.driver_kind = VIRTQ_SPACE_BAR;
     bar->space.device_kind = VIRTQ_SPACE_BAR;
-    bar->space.linear.last = size - 1;
-    bar->space.linear.base = base;
-    bar->space.linear.permissions = permissions;
-    bar->base = base;
-    bar->size = size;
-    bar->id = id;
+    bar->space.linear.first = config->shift != 0 ? (uint64_t)config->id << config->shift : 0;
+    bar->space.linear.last = bar->space.linear.first + (config->size - 1);
+    bar->space.linear.base = config->base;
+    bar->space.linear.permissions = config->permissions;
+    bar->base = config->base;
+    bar->size = config->size;
+    bar->id = config->id;
+    bar->memory = config->memory;
+    bar->widths = config->widths;
     return 0;
+}
+
+int virtq_bar_init(struct virtq_bar *bar, void *base, uint64_t size, uint32_t permissions,
+                   uint32_t id)
+{
+    struct virtq_bar_config config = VIRTQ_BAR_CONFIG_INIT;
+
+    config.base = base;
+    config.size = size;
+    config.permissions = permissions;
+    config.id = id;
+    return virtq_bar_init_config(bar, &config);
 }
 
 uint32_t virtq_bar_id(const struct virtq_bar *bar)

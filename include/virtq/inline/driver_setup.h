@@ -229,7 +229,7 @@ VIRTQ_INLINE void virtq_driver_setup_start(struct virtq_driver_core *core, uint1
 
     (void)virtq_driver_setup_areas(core, areas);
     for (unsigned i = 0; i < 3u; i++) {
-        __builtin_memset(areas[i].base, 0, (size_t)areas[i].len);
+        virtq_shm_zero(areas[i].base, areas[i].len);
     }
     __builtin_memset(core->entries, 0, size * sizeof(*core->entries));
     for (uint32_t i = 0; i < size; i++) {

@@ -150,6 +150,31 @@ VIRTQ_TEMPLATE uint64_t virtq_shm_load64(const uint64_t *from, unsigned how)
     return virtq_shm_order64(__atomic_load_n(from, __ATOMIC_RELAXED), how);
 }
 
+/** @brief Sets a ring's memory to zero by the stores that a ring knows: aligned, of 2, 4 or 8
+ * bytes. A memset may make others, which memory of a device need not take (M9).
+ * @param base aligned to 2 @param len bytes, an even number */
+VIRTQ_INLINE void virtq_shm_zero(void *base, uint64_t len)
+{
+    unsigned char *at = (unsigned char *)base;
+
+    while (len != 0u) {
+        const uintptr_t low = (uintptr_t)at;
+        const unsigned width = (low & 7u) == 0u && len >= 8u   ? 8u
+                               : (low & 3u) == 0u && len >= 4u ? 4u
+                                                               : 2u;
+
+        if (width == 8u) {
+            __atomic_store_n((uint64_t *)(void *)at, 0u, __ATOMIC_RELAXED);
+        } else if (width == 4u) {
+            __atomic_store_n((uint32_t *)(void *)at, 0u, __ATOMIC_RELAXED);
+        } else {
+            __atomic_store_n((uint16_t *)(void *)at, 0u, __ATOMIC_RELAXED);
+        }
+        at += width;
+        len -= width;
+    }
+}
+
 /** @brief One 16-bit store. @param to ring word @param value its value @param how an instance */
 VIRTQ_TEMPLATE void virtq_shm_store16(uint16_t *to, uint16_t value, unsigned how)
 {

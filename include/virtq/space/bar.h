@@ -12,6 +12,15 @@
  * Memory of the region is handed out by virtq_bar_alloc(), which never touches the region itself,
  * so that its memory type does not matter here; the book-keeping lies in private memory.
  *
+ * A region has a **memory type** (virtq_bar_config::memory). The library touches a region's memory
+ * only where rings and tables lie, by naturally aligned loads and stores of 2, 4 and 8 bytes, one
+ * at a time: a region of device memory that does not take these cannot hold them, and says so to
+ * virtq_space_share(). What lies in buffers is the caller's business, or that of
+ * struct virtq_bar_stage, which copies by a struct virtq_copy.
+ *
+ * Of several regions each has an **id**, and with virtq_bar_config::shift the id is part of the
+ * device address: `id << shift | offset`. See struct virtq_bar_set.
+ *
  * Trust: the device may reach the region and nothing else, whatever it is told.
  */
 #ifndef VIRTQ_SPACE_BAR_H
@@ -27,18 +36,52 @@
 
 VIRTQ_BEGIN_DECLS
 
+/** @brief What a region's memory is for a processor. */
+enum virtq_bar_memory {
+    VIRTQ_BAR_CACHEABLE = 0,       /**< As any other memory: every access is good. */
+    VIRTQ_BAR_WRITE_COMBINING = 1, /**< Stores are gathered and go out in any order until a fence;
+                                        loads are slow and never cached. */
+    VIRTQ_BAR_DEVICE = 2 /**< Naturally aligned accesses of some widths only, each as it is
+                              written: nothing is gathered, split or repeated. */
+};
+
+/** @brief How a region is to be. Begin with #VIRTQ_BAR_CONFIG_INIT. */
+struct virtq_bar_config {
+    size_t struct_size;   /**< sizeof(struct virtq_bar_config): lets the struct grow. */
+    void *base;           /**< This program's address of offset 0; must stay mapped until no queue
+                               is on the region. */
+    uint64_t size;        /**< Bytes, at least 1; with a shift at most 1 << shift. */
+    uint32_t permissions; /**< What the device may do there: a set of enum virtq_permission, not
+                               empty. */
+    uint32_t id;          /**< Which region it is; with a shift below 1 << (64 - shift). */
+    uint32_t shift;       /**< 0: the device address is the offset. 1 to 63: it is `id << shift |
+                               offset`. Both ends have to know. */
+    uint32_t memory;      /**< An enum virtq_bar_memory. */
+    uint32_t widths;      /**< VIRTQ_BAR_DEVICE: the sum of the widths in bytes that are allowed, of
+                               1, 2, 4 and 8. Else 0. */
+    uint32_t reserved_;   /**< Zero. */
+};
+
+/** @brief The initial value of a struct virtq_bar_config. */
+#define VIRTQ_BAR_CONFIG_INIT                                      \
+    {                                                              \
+        sizeof(struct virtq_bar_config), NULL, 0, 0, 0, 0, 0, 0, 0 \
+    }
+
 /** @brief A region of offsets. The caller owns the memory; the fields are private. */
 struct virtq_bar {
     struct virtq_space space; /**< What queues are given: `&bar.space`. */
     unsigned char *base;      /**< This program's address of offset 0. */
     uint64_t size;            /**< Bytes of the region. */
     uint32_t id;              /**< The caller's number for the region. */
+    uint32_t memory;          /**< An enum virtq_bar_memory. */
+    uint32_t widths;          /**< VIRTQ_BAR_DEVICE: allowed widths in bytes, in sum. */
     uint32_t reserved_;       /**< Zero. */
     struct virtq_granules
         granules; /**< What virtq_bar_alloc() handed out; of count 0 before virtq_bar_manage(). */
 };
 
-/** @brief Makes a region of offsets 0 to `size` - 1. Its memory is not touched.
+/** @brief Makes a cacheable region of offsets 0 to `size` - 1. Its memory is not touched.
  *
  * Sets both kinds to VIRTQ_SPACE_BAR.
  * @param bar         result; owned by the caller, must outlive every queue on it
@@ -50,6 +93,32 @@ struct virtq_bar {
  * Any thread, before the first queue. */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_bar_init(struct virtq_bar *bar, void *base, uint64_t size,
                                               uint32_t permissions, uint32_t id);
+
+/** @brief Makes a region of any memory type. Its memory is not touched.
+ *
+ * Sets both kinds to VIRTQ_SPACE_BAR.
+ * @param bar    result; owned by the caller, must outlive every queue on it
+ * @param config read during the call only
+ * @return 0, or VIRTQ_EINVAL (no size, memory that wraps, permissions, an unknown memory type,
+ * widths that are none or for another type, an id or a size too large for the shift): `bar` is
+ * untouched. Any thread, before the first queue. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_bar_init_config(struct virtq_bar *bar,
+                                                     const struct virtq_bar_config *config);
+
+/** @brief The device address of memory in the region, for a buffer that is premapped.
+ *
+ * Unlike virtq_space_share() it is not for rings and tables: whether the region's memory type can
+ * hold those is not asked.
+ * @param bar         a region
+ * @param base        first byte, in this program's memory
+ * @param len         bytes, at least 1
+ * @param permissions what the device may do: a set of enum virtq_permission
+ * @param addr        result: the device address
+ * @return 0; VIRTQ_EINVAL (len, permissions) or VIRTQ_EFAULT (not wholly inside the region, or not
+ * permitted there): `addr` is untouched. Any thread. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_bar_address(const struct virtq_bar *bar, const void *base,
+                                                 uint64_t len, uint32_t permissions,
+                                                 virtq_addr_t *addr);
 
 /** @brief The number that virtq_bar_init() was given.
  * @param bar a region
