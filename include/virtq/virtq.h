@@ -11,6 +11,8 @@
 #include "chain.h"
 #include "copy.h"
 #include "copy_checksum.h"
+#include "copy_device.h"
+#include "copy_streaming.h"
 #include "device.h"
 #include "driver.h"
 #include "error.h"

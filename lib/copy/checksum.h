@@ -34,13 +34,13 @@ typedef void (*virtq_priv_checksum_function)(struct virtq_checksum *checksum, vo
 void virtq_priv_checksum_portable(struct virtq_checksum *checksum, void *to, const void *from,
                                   size_t len);
 /** @brief 16 bytes at a time. */
-void virtq_priv_checksum_simd128(struct virtq_checksum *checksum, void *to, const void *from,
+void virtq_priv_checksum_simd128(struct virtq_checksum *checksum, void *out, const void *in,
                                  size_t len);
 /** @brief 32 bytes at a time. */
-void virtq_priv_checksum_avx2(struct virtq_checksum *checksum, void *to, const void *from,
+void virtq_priv_checksum_avx2(struct virtq_checksum *checksum, void *out, const void *in,
                               size_t len);
 /** @brief 64 bytes at a time. */
-void virtq_priv_checksum_avx512(struct virtq_checksum *checksum, void *to, const void *from,
+void virtq_priv_checksum_avx512(struct virtq_checksum *checksum, void *out, const void *in,
                                 size_t len);
 
 /** @brief Whether this processor and the system let AVX2 be used. */

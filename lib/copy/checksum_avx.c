@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "checksum_wide.h"
+#include "x86.h"
 
 typedef int virtq_priv_checksum_avx_unit; /* On another machine there is nothing. */
 
@@ -11,43 +12,19 @@ typedef int virtq_priv_checksum_avx_unit; /* On another machine there is nothing
 typedef uint64_t vector256 __attribute__((vector_size(32)));
 typedef uint64_t vector512 __attribute__((vector_size(64)));
 
-/* CPUID and XGETBV by their names in the processors' manuals. */
-struct cpuid {
-    uint32_t eax;
-    uint32_t ebx;
-    uint32_t ecx;
-    uint32_t edx;
-};
-
 enum {
-    LEAF1_ECX_OSXSAVE = 1 << 27,
-    LEAF1_ECX_AVX = 1 << 28,
-    LEAF7_EBX_AVX2 = 1 << 5,
-    LEAF7_EBX_AVX512F = 1 << 16,
-    LEAF7_EBX_AVX512BW = 1 << 30,
-    LEAF7_ECX_VBMI2 = 1 << 6,
     XCR0_YMM = 0x06, /* XMM and the upper halves of YMM are saved ... */
     XCR0_ZMM = 0xe6  /* ... and the mask registers and ZMM, too. */
 };
 
-static struct cpuid cpuid(uint32_t leaf)
-{
-    struct cpuid id;
-
-    __asm__ volatile("cpuid"
-                     : "=a"(id.eax), "=b"(id.ebx), "=c"(id.ecx), "=d"(id.edx)
-                     : "a"(leaf), "c"(0));
-    return id;
-}
-
 /* Whether the system saves the registers of these state components. */
 static int saves(uint32_t components)
 {
-    const uint32_t needed = LEAF1_ECX_OSXSAVE | LEAF1_ECX_AVX;
+    const uint32_t needed = VIRTQ_PRIV_LEAF1_ECX_OSXSAVE | VIRTQ_PRIV_LEAF1_ECX_AVX;
     uint32_t low;
     uint32_t high;
 
-    if (cpuid(0).eax < 7 || (cpuid(1).ecx & needed) != needed) {
+    if (virtq_priv_cpuid(0).eax < 7 || (virtq_priv_cpuid(1).ecx & needed) != needed) {
         return 0;
     }
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -56,20 +33,20 @@ static int saves(uint32_t components)
 
 int virtq_priv_has_avx2(void)
 {
-    return saves(XCR0_YMM) && (cpuid(7).ebx & LEAF7_EBX_AVX2) != 0;
+    return saves(XCR0_YMM) && (virtq_priv_cpuid(7).ebx & VIRTQ_PRIV_LEAF7_EBX_AVX2) != 0;
 }
 
 /* The first processors with AVX-512 slow down when it is used; those that have VBMI2 too do not. */
 int virtq_priv_has_avx512(void)
 {
-    const uint32_t needed = LEAF7_EBX_AVX512F | LEAF7_EBX_AVX512BW;
-    struct cpuid id;
+    const uint32_t needed = VIRTQ_PRIV_LEAF7_EBX_AVX512F | VIRTQ_PRIV_LEAF7_EBX_AVX512BW;
+    struct virtq_priv_cpuid id;
 
     if (!saves(XCR0_ZMM)) {
         return 0;
     }
-    id = cpuid(7);
-    return (id.ebx & needed) == needed && (id.ecx & LEAF7_ECX_VBMI2) != 0;
+    id = virtq_priv_cpuid(7);
+    return (id.ebx & needed) == needed && (id.ecx & VIRTQ_PRIV_LEAF7_ECX_VBMI2) != 0;
 }
 
 AVX2 VIRTQ_TEMPLATE vector256 rest256(unsigned char *to, const unsigned char *from, size_t len)

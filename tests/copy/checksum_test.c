@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Every variant that this machine has, against a sum that is taken byte by byte as RFC 1071 says.
  */
+#ifndef _GNU_SOURCE
+#    define _GNU_SOURCE
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "copy/trap.h"
 #include "support/guarded.h"
 #include "support/random.h"
 #include "support/runner.h"
@@ -16,7 +20,7 @@ enum {
     LENGTHS = 2049,
     MARGIN = 64, /* Around a copy, to see what must not be written. */
     FRESH = 0xA5,
-    BLOCK = 1 << 20 /* The library takes no more at once. */
+    BLOCK = 1 << 20
 };
 
 static const uint32_t variants[] = {VIRTQ_CHECKSUM_PORTABLE, VIRTQ_CHECKSUM_SIMD128,
@@ -180,10 +184,10 @@ Test(copy_checksum, only_zeros_sum_up_to_zero)
     }
 }
 
-/* Where sums are kept in narrow lanes, they would run over here. */
+/* So many, begun at an odd byte, are more than 64 bits hold of them at once. */
 Test(copy_checksum, many_large_bytes_lose_no_carry)
 {
-    size_t len = (size_t)3 * BLOCK + 77;
+    size_t len = (size_t)66 * BLOCK + 77;
     unsigned char *from = malloc(len);
     unsigned char *to = malloc(len);
     struct virtq_checksum checksum;
@@ -213,6 +217,21 @@ Test(copy_checksum, many_large_bytes_lose_no_carry)
     cr_assert_eq(virtq_checksum_fold(&checksum), sum);
     free(from);
     free(to);
+}
+
+/* UINT64_MAX is another form of 0 modulo 0xffff. No buffer is long enough to get there. */
+Test(copy_checksum, the_carry_out_of_64_bits_goes_round)
+{
+    static const unsigned char from[] = {0x12, 0x34, 0x56};
+    unsigned char to[sizeof(from)];
+    struct virtq_checksum checksum;
+
+    EACH_VARIANT(checksum)
+    {
+        checksum.sum = UINT64_MAX;
+        virtq_checksum_copy(&checksum, to, from, sizeof(from));
+        cr_assert_eq(virtq_checksum_fold(&checksum), oracle(from, sizeof(from)));
+    }
 }
 
 Test(copy_checksum, touches_nothing_outside_of_its_ranges)
@@ -304,3 +323,50 @@ Test(copy_checksum, its_hook_sums_both_directions)
     cr_assert_eq(virtq_checksum_fold(&checksum), oracle(from, sizeof(from)));
     cr_assert(memcmp(back, from, sizeof(from)) == 0);
 }
+
+#ifdef TRAP_WORKS
+
+/* Whatever was loaded, the peer changes all of it at once. */
+static void change(const struct trap_note *note)
+{
+    static uint64_t seed = 4;
+
+    for (size_t at = 0; at < TRAP_SIZE && !note->store; at++) {
+        trap.back[at] = (unsigned char)random_next(&seed);
+    }
+}
+
+Test(copy_checksum, is_that_of_the_copy_though_the_peer_changes_every_byte_after_each_load)
+{
+    static unsigned char to[TRAP_SIZE];
+    struct virtq_checksum checksum;
+
+    if (!trap_open()) {
+        (void)printf("copy.checksum: SKIPPED, traps do not work here\n");
+        return;
+    }
+    trap.after = change;
+    EACH_VARIANT(checksum)
+    {
+        for (size_t len = 0; len <= 1500; len += 1 + len / 3) {
+            size_t offset = len * 5 % 64;
+
+            virtq_checksum_reset(&checksum);
+            trap_arm();
+            virtq_checksum_copy(&checksum, to + len % 7, trap.view + offset, len);
+            trap_disarm();
+            cr_assert(len == 0 || trap.count != 0);
+            cr_assert_eq(virtq_checksum_fold(&checksum), oracle(to + len % 7, len),
+                         "variant %u: length %zu", checksum.variant, len);
+        }
+    }
+}
+
+#else
+
+Test(copy_checksum, is_that_of_the_copy_though_the_peer_changes_every_byte_after_each_load)
+{
+    (void)printf("copy.checksum: SKIPPED, traps need x86-64 Linux and no sanitizer\n");
+}
+
+#endif
