@@ -19,7 +19,7 @@ int main(void)
 {
     unsigned char *arena = memory(ARENA, PAGE);
     void *ring = memory(QUEUE_RING_BYTES, PAGE);
-    struct virtq_region mappings[8];
+    unsigned char mappings[VIRTQ_TREE_SIZE(8)];
     struct virtq_iova_range ranges[8];
     struct virtq_domain domain;
     struct virtq_iommu_backend backend;
@@ -29,7 +29,7 @@ int main(void)
     struct virtq_iommu_device device_space;
     struct queue queue;
 
-    check(virtq_domain_init(&domain, mappings, 8) == VIRTQ_OK, "domain");
+    check(virtq_domain_init(&domain, 8, mappings, sizeof(mappings)) == VIRTQ_OK, "domain");
     virtq_domain_backend(&domain, &backend);
     check(virtq_iova_init(&iova, 0x100000u, 0xffffffffu, PAGE, ranges, 8) == VIRTQ_OK, "iova");
     config.iova = &iova;

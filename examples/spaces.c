@@ -200,7 +200,7 @@ static void iommu(void)
     unsigned char *page = memory(2 * PAGE, PAGE);
     struct link link = {.ring = page + PAGE};
     /* [iommu] */
-    struct virtq_region mappings[16];
+    unsigned char mappings[VIRTQ_TREE_SIZE(16)];
     struct virtq_iova_range ranges[16];
     struct virtq_domain domain;
     struct virtq_iommu_backend backend;
@@ -208,7 +208,7 @@ static void iommu(void)
     struct virtq_iommu space;
     struct virtq_iommu_config config = VIRTQ_IOMMU_CONFIG_INIT;
 
-    check(virtq_domain_init(&domain, mappings, 16) == VIRTQ_OK, "domain");
+    check(virtq_domain_init(&domain, 16, mappings, sizeof(mappings)) == VIRTQ_OK, "domain");
     virtq_domain_backend(&domain, &backend);
     check(virtq_iova_init(&iova, 0x100000u, 0xffffffffu, PAGE, ranges, 16) == VIRTQ_OK, "iova");
     config.iova = &iova;
@@ -217,11 +217,11 @@ static void iommu(void)
     link.driver_space = &space.space;
     /* [iommu] */
     /* [iotlb] */
-    struct virtq_region entries[8];
+    unsigned char entries[VIRTQ_TREE_SIZE(8)];
     struct virtq_iotlb iotlb;
     struct virtq_iommu_device device_space;
 
-    check(virtq_iotlb_init(&iotlb, entries, 8) == VIRTQ_OK, "iotlb");
+    check(virtq_iotlb_init(&iotlb, 8, entries, sizeof(entries)) == VIRTQ_OK, "iotlb");
     check(virtq_iommu_device_init(&device_space, &domain, &iotlb) == VIRTQ_OK, "the device end");
     link.device_space = &device_space.space;
     link.resolver = &device_space;

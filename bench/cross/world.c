@@ -105,16 +105,15 @@ static int open_iommu(struct cross_world *world)
     unsigned mappings = world->config.queues * (world->window + 4u) + 1u;
     struct virtq_iommu_config config = VIRTQ_IOMMU_CONFIG_INIT;
     struct virtq_iova_range *ranges;
-    struct virtq_region *regions;
+    size_t size = virtq_domain_size(mappings);
     int error;
 
-    world->books = calloc(mappings, sizeof(*ranges) + sizeof(*regions));
+    world->books = calloc(1, mappings * sizeof(*ranges) + size);
     if (world->books == NULL) {
         return VIRTQ_ENOMEM;
     }
-    regions = world->books;
-    ranges = (struct virtq_iova_range *)(void *)(regions + mappings);
-    error = virtq_domain_init(&world->domain, regions, mappings);
+    ranges = world->books;
+    error = virtq_domain_init(&world->domain, mappings, ranges + mappings, size);
     if (error == 0) {
         error = virtq_iova_init(&world->iova, FIRST_ADDRESS, 2 * FIRST_ADDRESS - 1, PAGE, ranges,
                                 mappings);

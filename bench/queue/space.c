@@ -112,19 +112,18 @@ static int open_iommu(struct bench_space *space, const struct bench_space_needs 
     unsigned mappings = needs->segments + 16;
     struct virtq_iommu_config config = VIRTQ_IOMMU_CONFIG_INIT;
     struct virtq_iova_range *ranges;
-    struct virtq_region *regions;
+    size_t size = virtq_domain_size(mappings);
     int error;
 
     if (needs->two_views) {
         return VIRTQ_ENOTSUP;
     }
-    space->books = calloc(mappings, sizeof(*ranges) + sizeof(*regions));
+    space->books = calloc(1, mappings * sizeof(*ranges) + size);
     if (space->books == NULL) {
         return VIRTQ_ENOMEM;
     }
-    regions = space->books;
-    ranges = (struct virtq_iova_range *)(void *)(regions + mappings);
-    error = virtq_domain_init(&space->domain, regions, mappings);
+    ranges = space->books;
+    error = virtq_domain_init(&space->domain, mappings, ranges + mappings, size);
     if (error == 0) {
         error = virtq_iova_init(&space->iova, FIRST_ADDRESS, 2 * FIRST_ADDRESS - 1, PAGE, ranges,
                                 mappings);

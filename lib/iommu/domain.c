@@ -4,68 +4,90 @@
 #include <string.h>
 
 #include "../space/lock.h"
-#include "../space/region.h"
+#include "../space/tree.h"
 #include "domain_private.h"
 
-int virtq_domain_init(struct virtq_domain *domain, struct virtq_region *mappings, unsigned capacity)
+size_t virtq_domain_size(unsigned capacity)
 {
-    if (mappings == NULL || capacity == 0) {
-        return VIRTQ_EINVAL;
+    return virtq_priv_tree_size(capacity);
+}
+
+int virtq_domain_init(struct virtq_domain *domain, unsigned capacity, void *memory, size_t size)
+{
+    int error = virtq_priv_tree_init(&domain->tree, capacity, memory, size);
+
+    if (error == 0) {
+        domain->listeners = NULL;
+        domain->lock = 0;
     }
-    memset(domain, 0, sizeof(*domain));
-    domain->mappings = mappings;
-    domain->capacity = capacity;
-    return 0;
+    return error;
+}
+
+static void lock(struct virtq_domain *domain)
+{
+    virtq_priv_lock(&domain->lock);
+    virtq_priv_tree_begin(&domain->tree);
+}
+
+static void unlock(struct virtq_domain *domain)
+{
+    virtq_priv_tree_commit(&domain->tree);
+    virtq_priv_unlock(&domain->lock);
 }
 
 static int insert(struct virtq_domain *domain, const struct virtq_region *region)
 {
-    unsigned at;
+    struct virtq_region other;
 
     if (!virtq_priv_region_legal(region)) {
         return VIRTQ_EINVAL;
     }
-    at = virtq_priv_region_from(domain->mappings, domain->count, region->first);
-    if (at < domain->count && domain->mappings[at].first <= region->last) {
+    if (virtq_priv_tree_from(&domain->tree, region->first, &other) && other.first <= region->last) {
         return VIRTQ_EINVAL;
     }
-    if (domain->count == domain->capacity) {
+    if (domain->tree.count == domain->tree.capacity) {
         return VIRTQ_ENOMEM;
     }
-    virtq_priv_region_splice(domain->mappings, &domain->count, at, at, region, 1);
+    virtq_priv_tree_insert(&domain->tree, region);
     return 0;
 }
 
-/* The mappings that [first, last] covers are [from, to). An error if one lies only partly in it. */
-static int covered(const struct virtq_domain *domain, const struct virtq_region *range,
-                   unsigned *from, unsigned *to)
+/* An error if a mapping lies only partly in the range: only one at either end can. */
+static int check_covered(const struct virtq_domain *domain, const struct virtq_region *range)
 {
-    const struct virtq_region *mappings = domain->mappings;
-    unsigned i;
+    struct virtq_region mapping;
 
     if (range->first > range->last) {
         return VIRTQ_EINVAL;
     }
-    *from = virtq_priv_region_from(mappings, domain->count, range->first);
-    for (i = *from; i < domain->count && mappings[i].first <= range->last; i++) {
-        if (mappings[i].first < range->first || mappings[i].last > range->last) {
-            return VIRTQ_EINVAL;
-        }
+    if (virtq_priv_tree_from(&domain->tree, range->first, &mapping) &&
+        mapping.first < range->first) {
+        return VIRTQ_EINVAL;
     }
-    *to = i;
+    if (virtq_priv_tree_from(&domain->tree, range->last, &mapping) &&
+        mapping.first <= range->last && mapping.last > range->last) {
+        return VIRTQ_EINVAL;
+    }
     return 0;
 }
 
 static int remove_covered(struct virtq_domain *domain, const struct virtq_region *range)
 {
-    unsigned from;
-    unsigned to;
-    int error = covered(domain, range, &from, &to);
+    struct virtq_region mapping;
+    int error = check_covered(domain, range);
 
-    if (error == 0) {
-        virtq_priv_region_splice(domain->mappings, &domain->count, from, to, NULL, 0);
+    if (error != 0) {
+        return error;
     }
-    return error;
+    if (range->first == 0 && range->last == UINT64_MAX) {
+        virtq_priv_tree_clear(&domain->tree);
+        return 0;
+    }
+    while (virtq_priv_tree_from(&domain->tree, range->first, &mapping) &&
+           mapping.first <= range->last) {
+        virtq_priv_tree_remove(&domain->tree, mapping.last);
+    }
+    return 0;
 }
 
 /* Without the lock: a listener may look something up. */
@@ -84,9 +106,9 @@ int virtq_domain_map(struct virtq_domain *domain, virtq_addr_t first, virtq_addr
     const struct virtq_region region = {first, last, base, permissions};
     int error;
 
-    virtq_priv_lock(&domain->lock);
+    lock(domain);
     error = insert(domain, &region);
-    virtq_priv_unlock(&domain->lock);
+    unlock(domain);
     return error;
 }
 
@@ -95,9 +117,9 @@ int virtq_domain_unmap(struct virtq_domain *domain, virtq_addr_t first, virtq_ad
     const struct virtq_region range = {first, last, NULL, 0};
     int error;
 
-    virtq_priv_lock(&domain->lock);
+    lock(domain);
     error = remove_covered(domain, &range);
-    virtq_priv_unlock(&domain->lock);
+    unlock(domain);
     if (error == 0) {
         tell_listeners(domain, &range);
     }
@@ -108,19 +130,17 @@ int virtq_priv_domain_window(const struct virtq_domain *domain, virtq_addr_t add
                              uint32_t permission, enum virtq_priv_merge merge,
                              struct virtq_window *window)
 {
-    return virtq_priv_region_window(domain->mappings, domain->count, addr, permission, merge,
-                                    window);
+    const struct virtq_priv_question ask = {addr, permission, merge, false};
+
+    return virtq_priv_tree_window(&domain->tree, &ask, window);
 }
 
 int virtq_domain_lookup(struct virtq_domain *domain, virtq_addr_t addr, uint32_t permission,
                         struct virtq_window *window)
 {
-    int error;
+    const struct virtq_priv_question ask = {addr, permission, VIRTQ_PRIV_MERGE_ENOUGH, false};
 
-    virtq_priv_lock(&domain->lock);
-    error = virtq_priv_domain_window(domain, addr, permission, VIRTQ_PRIV_MERGE_ENOUGH, window);
-    virtq_priv_unlock(&domain->lock);
-    return error;
+    return virtq_priv_tree_lookup(&domain->tree, &domain->lock, &ask, window);
 }
 
 void virtq_domain_listen(struct virtq_domain *domain, struct virtq_domain_listener *listener)
@@ -149,7 +169,7 @@ static int backend_map(void *context, const struct virtq_region *ranges, unsigne
     int error = 0;
     unsigned i;
 
-    virtq_priv_lock(&domain->lock);
+    lock(domain);
     for (i = 0; i < count && error == 0; i++) {
         error = insert(domain, &ranges[i]);
     }
@@ -158,7 +178,7 @@ static int backend_map(void *context, const struct virtq_region *ranges, unsigne
             (void)remove_covered(domain, &ranges[i - 1]);
         }
     }
-    virtq_priv_unlock(&domain->lock);
+    unlock(domain);
     return error;
 }
 
@@ -166,18 +186,16 @@ static int backend_unmap(void *context, const struct virtq_region *ranges, unsig
 {
     struct virtq_domain *domain = context;
     int error = 0;
-    unsigned from;
-    unsigned to;
     unsigned i;
 
-    virtq_priv_lock(&domain->lock);
+    lock(domain);
     for (i = 0; i < count && error == 0; i++) {
-        error = covered(domain, &ranges[i], &from, &to);
+        error = check_covered(domain, &ranges[i]);
     }
     for (i = 0; i < count && error == 0; i++) {
         error = remove_covered(domain, &ranges[i]);
     }
-    virtq_priv_unlock(&domain->lock);
+    unlock(domain);
     return error;
 }
 

@@ -6,7 +6,7 @@
 #ifndef VIRTQ_LIB_IOMMU_DOMAIN_PRIVATE_H
 #define VIRTQ_LIB_IOMMU_DOMAIN_PRIVATE_H
 
-#include "../space/region.h"
+#include "../space/tree.h"
 #include "virtq/iommu/domain.h"
 
 /** @brief virtq_domain_lookup() for a caller that holds the lock, and with a say in what is merged.

@@ -2,76 +2,136 @@
 #include "virtq/iommu/iotlb.h"
 
 #include <stdbool.h>
-#include <string.h>
 
 #include "../space/lock.h"
-#include "../space/region.h"
+#include "../space/tree.h"
 
-/* A range of the table that goes, and what takes its place: a lower remainder, something new, an
- * upper remainder. */
+/* What an update or an invalidation of a range does to the table. */
 struct cut {
-    unsigned from;
-    unsigned to;
-    struct virtq_region with[3];
-    unsigned count;
+    struct virtq_region low;  /* What is left, or lies, next to the range below it ... */
+    struct virtq_region high; /* ... and above it. */
+    unsigned overlapping;     /* Entries that share an address with the range. */
+    unsigned left;            /* Remainders of those. */
+    bool merges_low;          /* `low` and the new entry become one. */
+    bool merges_high;         /* `high` and the new entry do. */
 };
 
-int virtq_iotlb_init(struct virtq_iotlb *iotlb, struct virtq_region *entries, unsigned capacity)
+size_t virtq_iotlb_size(unsigned capacity)
 {
-    if (entries == NULL || capacity == 0) {
-        return VIRTQ_EINVAL;
+    return virtq_priv_tree_size(capacity);
+}
+
+int virtq_iotlb_init(struct virtq_iotlb *iotlb, unsigned capacity, void *memory, size_t size)
+{
+    int error = virtq_priv_tree_init(&iotlb->tree, capacity, memory, size);
+
+    if (error == 0) {
+        iotlb->space = NULL;
+        iotlb->dropped = 0;
+        iotlb->lock = 0;
     }
-    memset(iotlb, 0, sizeof(*iotlb));
-    iotlb->entries = entries;
-    iotlb->capacity = capacity;
-    return 0;
+    return error;
 }
 
-static void keep(struct cut *cut, const struct virtq_region *entry, virtq_addr_t first,
-                 virtq_addr_t last)
+/* The part of an entry from `first` to `last`. Not by pointer: the base may be NULL, where all
+ * memory is mapped as it is. */
+static struct virtq_region part(const struct virtq_region *entry, virtq_addr_t first,
+                                virtq_addr_t last)
 {
-    struct virtq_region *part = &cut->with[cut->count++];
+    void *base = (void *)((uintptr_t)entry->base + (uintptr_t)(first - entry->first));
 
-    *part = *entry;
-    part->first = first;
-    part->last = last;
-    /* Not as a pointer: the base may be NULL, where all memory is mapped as it is. */
-    part->base = (void *)((uintptr_t)entry->base + (uintptr_t)(first - entry->first));
+    return (struct virtq_region){first, last, base, entry->permissions};
 }
 
-/* What becomes of the entries that share an address with [first, last], and of `new`, if there is
- * one. */
 static void plan_cut(const struct virtq_iotlb *iotlb, virtq_addr_t first, virtq_addr_t last,
-                     const struct virtq_region *new, struct cut *cut)
+                     struct cut *cut)
 {
-    const struct virtq_region *entries = iotlb->entries;
-    unsigned to;
+    struct virtq_region entry;
+    virtq_addr_t at = first;
 
-    cut->count = 0;
-    cut->from = virtq_priv_region_from(entries, iotlb->count, first);
-    for (to = cut->from; to < iotlb->count && entries[to].first <= last; to++) {
-    }
-    cut->to = to;
-    if (to > cut->from && entries[cut->from].first < first) {
-        keep(cut, &entries[cut->from], entries[cut->from].first, first - 1);
-    }
-    if (new != NULL) {
-        cut->with[cut->count++] = *new;
-    }
-    if (to > cut->from && entries[to - 1].last > last) {
-        keep(cut, &entries[to - 1], last + 1, entries[to - 1].last);
+    *cut = (struct cut){.overlapping = 0};
+    while (virtq_priv_tree_from(&iotlb->tree, at, &entry) && entry.first <= last) {
+        cut->overlapping++;
+        if (entry.first < first) {
+            cut->low = part(&entry, entry.first, first - 1);
+            cut->left++;
+        }
+        if (entry.last > last) {
+            cut->high = part(&entry, last + 1, entry.last);
+            cut->left++;
+        }
+        if (entry.last >= last) {
+            break;
+        }
+        at = entry.last + 1;
     }
 }
 
-static bool has_room(const struct virtq_iotlb *iotlb, const struct cut *cut)
+/* Whether neighbours and `new` are to become one entry. */
+static void plan_merge(const struct virtq_iotlb *iotlb, const struct virtq_region *new,
+                       struct cut *cut)
 {
-    return cut->count <= iotlb->capacity - (iotlb->count - (cut->to - cut->from));
+    if (cut->low.permissions == 0) {
+        (void)virtq_priv_tree_before(&iotlb->tree, new->first, &cut->low);
+    }
+    if (cut->high.permissions == 0 && new->last != UINT64_MAX) {
+        (void)virtq_priv_tree_from(&iotlb->tree, new->last + 1, &cut->high);
+    }
+    cut->merges_low =
+        cut->low.permissions == new->permissions &&virtq_priv_region_contiguous(&cut->low, new);
+    cut->merges_high =
+        cut->high.permissions == new->permissions &&virtq_priv_region_contiguous(new, &cut->high);
 }
 
-static void apply(struct virtq_iotlb *iotlb, const struct cut *cut)
+static bool has_room(const struct virtq_iotlb *iotlb, const struct cut *cut, unsigned more)
 {
-    virtq_priv_region_splice(iotlb->entries, &iotlb->count, cut->from, cut->to, cut->with,
-                             cut->count);
+    unsigned gone = cut->overlapping + (cut->merges_low ? 1u : 0u) + (cut->merges_high ? 1u : 0u);
+
+    return iotlb->tree.count + cut->left + more - gone <= iotlb->tree.capacity;
+}
+
+/* Takes [first, last] out. `keep_high`: the remainder of an entry split in two is kept. */
+static void apply_cut(struct virtq_tree *tree, virtq_addr_t first, virtq_addr_t last,
+                      bool keep_high)
+{
+    struct virtq_region entry;
+
+    if (first == 0 && last == UINT64_MAX) {
+        virtq_priv_tree_clear(tree);
+        return;
+    }
+    while (virtq_priv_tree_from(tree, first, &entry) && entry.first <= last) {
+        if (entry.first < first) {
+            virtq_priv_tree_trim(tree, entry.last, entry.first, first - 1);
+            if (entry.last > last && keep_high) {
+                struct virtq_region high = part(&entry, last + 1, entry.last);
+
+                virtq_priv_tree_insert(tree, &high);
+            }
+        } else if (entry.last > last) {
+            virtq_priv_tree_trim(tree, entry.last, last + 1, entry.last);
+        } else {
+            virtq_priv_tree_remove(tree, entry.last);
+        }
+    }
+}
+
+/* `new` and what it continues take the place of what was there. */
+static void replace(struct virtq_tree *tree, const struct virtq_region *new, const struct cut *cut)
+{
+    struct virtq_region entry = *new;
+
+    apply_cut(tree, new->first, new->last, true);
+    if (cut->merges_low) {
+        virtq_priv_tree_remove(tree, cut->low.last);
+        entry.first = cut->low.first;
+        entry.base = cut->low.base;
+    }
+    if (cut->merges_high) {
+        virtq_priv_tree_remove(tree, cut->high.last);
+        entry.last = cut->high.last;
+    }
+    virtq_priv_tree_insert(tree, &entry);
 }
 
 /* After the table, so that a queue that has seen the new generation cannot get an old window any
@@ -89,17 +149,23 @@ int virtq_iotlb_update(struct virtq_iotlb *iotlb, virtq_addr_t first, virtq_addr
     const struct virtq_region region = {first, last, base, permissions};
     bool replaces = false;
     struct cut cut;
-    int error = VIRTQ_ENOMEM;
+    int error = 0;
 
     if (!virtq_priv_region_legal(&region)) {
         return VIRTQ_EINVAL;
     }
     virtq_priv_lock(&iotlb->lock);
-    plan_cut(iotlb, first, last, &region, &cut);
-    if (has_room(iotlb, &cut)) {
-        replaces = cut.to > cut.from;
-        apply(iotlb, &cut);
-        error = 0;
+    plan_cut(iotlb, first, last, &cut);
+    plan_merge(iotlb, &region, &cut);
+    if (cut.overlapping == 1 && cut.left == 2 && cut.merges_low && cut.merges_high) {
+        /* Known already, as the middle of an entry. To cut that might need room. */
+    } else if (has_room(iotlb, &cut, 1)) {
+        replaces = cut.overlapping != 0;
+        virtq_priv_tree_begin(&iotlb->tree);
+        replace(&iotlb->tree, &region, &cut);
+        virtq_priv_tree_commit(&iotlb->tree);
+    } else {
+        error = VIRTQ_ENOMEM;
     }
     virtq_priv_unlock(&iotlb->lock);
     if (replaces) {
@@ -110,24 +176,25 @@ int virtq_iotlb_update(struct virtq_iotlb *iotlb, virtq_addr_t first, virtq_addr
 
 int virtq_iotlb_invalidate(struct virtq_iotlb *iotlb, virtq_addr_t first, virtq_addr_t last)
 {
-    bool changes;
+    bool keep_high;
     struct cut cut;
 
     if (first > last) {
         return VIRTQ_EINVAL;
     }
     virtq_priv_lock(&iotlb->lock);
-    plan_cut(iotlb, first, last, NULL, &cut);
-    /* Only one entry split in two can need room. A cache may forget; it may not remember what is
-     * gone. */
-    if (!has_room(iotlb, &cut)) {
-        cut.count--;
-        iotlb->dropped++;
+    plan_cut(iotlb, first, last, &cut);
+    if (cut.overlapping != 0) {
+        /* Only one entry split in two can need room. A cache may forget; it may not remember what
+         * is gone. */
+        keep_high = has_room(iotlb, &cut, 0);
+        iotlb->dropped += keep_high ? 0u : 1u;
+        virtq_priv_tree_begin(&iotlb->tree);
+        apply_cut(&iotlb->tree, first, last, keep_high);
+        virtq_priv_tree_commit(&iotlb->tree);
     }
-    changes = cut.to > cut.from;
-    apply(iotlb, &cut);
     virtq_priv_unlock(&iotlb->lock);
-    if (changes) {
+    if (cut.overlapping != 0) {
         tell_space(iotlb);
     }
     return 0;
@@ -136,11 +203,8 @@ int virtq_iotlb_invalidate(struct virtq_iotlb *iotlb, virtq_addr_t first, virtq_
 int virtq_iotlb_lookup(struct virtq_iotlb *iotlb, virtq_addr_t addr, uint32_t permission,
                        struct virtq_window *window)
 {
-    int error;
+    const struct virtq_priv_question ask = {addr, permission, VIRTQ_PRIV_MERGE_ENOUGH, true};
+    int error = virtq_priv_tree_lookup(&iotlb->tree, &iotlb->lock, &ask, window);
 
-    virtq_priv_lock(&iotlb->lock);
-    error = virtq_priv_region_window(iotlb->entries, iotlb->count, addr, permission,
-                                     VIRTQ_PRIV_MERGE_ENOUGH, window);
-    virtq_priv_unlock(&iotlb->lock);
     return error == VIRTQ_EFAULT ? VIRTQ_EMISS : error;
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "region.h"
 
-#include <string.h>
-
 bool virtq_priv_region_legal(const struct virtq_region *region)
 {
     return region->first <= region->last && virtq_priv_permissions_legal(region->permissions) &&
@@ -25,16 +23,6 @@ unsigned virtq_priv_region_from(const struct virtq_region *regions, unsigned cou
         }
     }
     return low;
-}
-
-/* Both in device addresses and in memory; `after` is behind `before` in a table, so its `first` is
- * not 0. */
-static bool contiguous(const struct virtq_region *before, const struct virtq_region *after)
-{
-    uintptr_t end = (uintptr_t)before->base + (uintptr_t)(before->last - before->first);
-
-    return after->first - 1 == before->last && end != UINTPTR_MAX &&
-           (uintptr_t)after->base == end + 1;
 }
 
 static bool mergeable(const struct virtq_region *other, const struct virtq_region *found,
@@ -65,12 +53,12 @@ int virtq_priv_region_window(const struct virtq_region *regions, unsigned count,
     if ((permissions & permission) != permission) {
         return VIRTQ_EPERM;
     }
-    while (low > 0 && contiguous(&regions[low - 1], &regions[low]) &&
+    while (low > 0 && virtq_priv_region_contiguous(&regions[low - 1], &regions[low]) &&
            mergeable(&regions[low - 1], &regions[at], permission, merge)) {
         low--;
         permissions &= regions[low].permissions;
     }
-    while (high + 1 < count && contiguous(&regions[high], &regions[high + 1]) &&
+    while (high + 1 < count && virtq_priv_region_contiguous(&regions[high], &regions[high + 1]) &&
            mergeable(&regions[high + 1], &regions[at], permission, merge)) {
         high++;
         permissions &= regions[high].permissions;
@@ -80,16 +68,4 @@ int virtq_priv_region_window(const struct virtq_region *regions, unsigned count,
                                     .base = regions[low].base,
                                     .permissions = permissions};
     return 0;
-}
-
-void virtq_priv_region_splice(struct virtq_region *regions, unsigned *count, unsigned from,
-                              unsigned to, const struct virtq_region *with, unsigned count_new)
-{
-    size_t tail = *count - to;
-
-    memmove(&regions[from + count_new], &regions[to], tail * sizeof(*regions));
-    if (count_new != 0) {
-        memcpy(&regions[from], with, count_new * sizeof(*regions));
-    }
-    *count = *count - (to - from) + count_new;
 }

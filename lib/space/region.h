@@ -32,6 +32,17 @@ VIRTQ_INLINE bool virtq_priv_memory_legal(const void *base, uint64_t span)
     return span <= UINTPTR_MAX - (uintptr_t)base;
 }
 
+/** @brief Whether `after` continues `before`, both in device addresses and in memory; it lies
+ * above, so its `first` is not 0. */
+VIRTQ_INLINE bool virtq_priv_region_contiguous(const struct virtq_region *before,
+                                               const struct virtq_region *after)
+{
+    uintptr_t end = (uintptr_t)before->base + (uintptr_t)(before->last - before->first);
+
+    return after->first - 1 == before->last && end != UINTPTR_MAX &&
+           (uintptr_t)after->base == end + 1;
+}
+
 /** @brief Whether a region is legal, as virtq/region.h says. */
 bool virtq_priv_region_legal(const struct virtq_region *region);
 
@@ -44,9 +55,5 @@ unsigned virtq_priv_region_from(const struct virtq_region *regions, unsigned cou
 int virtq_priv_region_window(const struct virtq_region *regions, unsigned count, virtq_addr_t addr,
                              uint32_t permission, enum virtq_priv_merge merge,
                              struct virtq_window *window);
-
-/** @brief Replaces regions [from, to) by `count_new` others; the caller has checked the room. */
-void virtq_priv_region_splice(struct virtq_region *regions, unsigned *count, unsigned from,
-                              unsigned to, const struct virtq_region *with, unsigned count_new);
 
 #endif

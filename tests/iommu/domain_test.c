@@ -32,18 +32,18 @@ static void hears(struct virtq_domain_listener *listener, virtq_addr_t first, vi
 
 Test(iommu_domain, M5_overlap_is_refused_and_changes_nothing)
 {
-    struct virtq_region table[8];
+    unsigned char table[VIRTQ_TREE_SIZE(8)];
     struct virtq_domain domain;
     struct virtq_window window;
 
-    cr_assert_eq(virtq_domain_init(&domain, table, 8), 0);
+    cr_assert_eq(virtq_domain_init(&domain, 8, table, sizeof(table)), 0);
     cr_assert_eq(virtq_domain_map(&domain, 100, 199, memory, READ), 0);
     cr_assert_eq(virtq_domain_map(&domain, 199, 299, memory, READ), VIRTQ_EINVAL);
     cr_assert_eq(virtq_domain_map(&domain, 0, 100, memory, READ), VIRTQ_EINVAL);
     cr_assert_eq(virtq_domain_map(&domain, 120, 130, memory, READ), VIRTQ_EINVAL);
     cr_assert_eq(virtq_domain_map(&domain, 0, 1000, memory, READ), VIRTQ_EINVAL);
     cr_assert_eq(virtq_domain_map(&domain, 100, 199, memory, READ), VIRTQ_EINVAL);
-    cr_assert_eq(domain.count, 1u);
+    cr_assert_eq(domain.tree.count, 1u);
     cr_assert_eq(virtq_domain_map(&domain, 200, 299, memory, READ), 0);
     cr_assert_eq(virtq_domain_map(&domain, 0, 99, memory, READ), 0);
     cr_assert_eq(virtq_domain_lookup(&domain, 300, READ, &window), VIRTQ_EFAULT);
@@ -51,8 +51,8 @@ Test(iommu_domain, M5_overlap_is_refused_and_changes_nothing)
     cr_assert_eq(virtq_domain_map(&domain, 300, 301, memory, 0), VIRTQ_EINVAL);
     cr_assert_eq(virtq_domain_map(&domain, 300, 301, memory, 4), VIRTQ_EINVAL);
     cr_assert_eq(virtq_domain_map(&domain, 300, UINT64_MAX, memory, READ), VIRTQ_EINVAL);
-    cr_assert_eq(virtq_domain_init(&domain, NULL, 8), VIRTQ_EINVAL);
-    cr_assert_eq(virtq_domain_init(&domain, table, 0), VIRTQ_EINVAL);
+    cr_assert_eq(virtq_domain_init(&domain, 8, NULL, SIZE_MAX), VIRTQ_EINVAL);
+    cr_assert_eq(virtq_domain_init(&domain, 0, table, sizeof(table)), VIRTQ_EINVAL);
 }
 
 /* The seven examples of the specification [virtio 1.4, UNMAP request]: mappings, what is unmapped,
@@ -82,12 +82,12 @@ Test(iommu_domain, threat_71_unmap_never_splits)
     unsigned i;
 
     for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        struct virtq_region table[2];
+        unsigned char table[VIRTQ_TREE_SIZE(2)];
         struct virtq_domain domain;
         struct ear ear = {{NULL, hears}, 0, 0, 0};
         unsigned j;
 
-        cr_assert_eq(virtq_domain_init(&domain, table, 2), 0);
+        cr_assert_eq(virtq_domain_init(&domain, 2, table, sizeof(table)), 0);
         virtq_domain_listen(&domain, &ear.listener);
         for (j = 0; j < 2; j++) {
             if (rows[i].map[j].first <= rows[i].map[j].last) {
@@ -97,24 +97,24 @@ Test(iommu_domain, threat_71_unmap_never_splits)
             }
         }
         cr_assert_eq(virtq_domain_unmap(&domain, rows[i].first, rows[i].last), rows[i].error);
-        cr_assert_eq(domain.count, rows[i].left);
+        cr_assert_eq(domain.tree.count, rows[i].left);
         cr_assert_eq(ear.times, rows[i].error == 0 ? 1u : 0u, "M1: told, or nothing happened");
     }
 }
 
 Test(iommu_domain, L6_threat_73_the_whole_range)
 {
-    struct virtq_region table[4];
+    unsigned char table[VIRTQ_TREE_SIZE(4)];
     struct virtq_domain domain;
     struct virtq_window window;
 
-    cr_assert_eq(virtq_domain_init(&domain, table, 4), 0);
+    cr_assert_eq(virtq_domain_init(&domain, 4, table, sizeof(table)), 0);
     cr_assert_eq(virtq_domain_map(&domain, UINT64_MAX - 99, UINT64_MAX, memory, BOTH), 0);
     cr_assert_eq(virtq_domain_map(&domain, 0, 99, memory, BOTH), 0);
     cr_assert_eq(virtq_domain_lookup(&domain, UINT64_MAX, READ, &window), 0);
     cr_assert_eq(window.last, UINT64_MAX);
     cr_assert_eq(virtq_domain_unmap(&domain, 0, UINT64_MAX), 0);
-    cr_assert_eq(domain.count, 0u);
+    cr_assert_eq(domain.tree.count, 0u);
     if (UINTPTR_MAX == UINT64_MAX) {
         cr_assert_eq(virtq_domain_map(&domain, 0, UINT64_MAX, NULL, READ), 0);
         cr_assert_eq(virtq_domain_lookup(&domain, 5, READ, &window), 0);
@@ -125,16 +125,16 @@ Test(iommu_domain, L6_threat_73_the_whole_range)
 
 Test(iommu_domain, threat_74_capacity_is_fixed)
 {
-    struct virtq_region table[3];
+    unsigned char table[VIRTQ_TREE_SIZE(2) + 1];
     struct virtq_domain domain;
 
-    cr_assert_eq(virtq_domain_init(&domain, table, 2), 0);
-    memset(&table[2], 0x5a, sizeof(table[2]));
+    cr_assert_eq(virtq_domain_init(&domain, 2, table, VIRTQ_TREE_SIZE(2)), 0);
+    table[VIRTQ_TREE_SIZE(2)] = 0x5a;
     cr_assert_eq(virtq_domain_map(&domain, 0, 9, memory, BOTH), 0);
     cr_assert_eq(virtq_domain_map(&domain, 20, 29, memory, BOTH), 0);
     cr_assert_eq(virtq_domain_map(&domain, 10, 19, memory, BOTH), VIRTQ_ENOMEM);
-    cr_assert_eq(domain.count, 2u);
-    cr_assert_eq(*(unsigned char *)&table[2], 0x5a);
+    cr_assert_eq(domain.tree.count, 2u);
+    cr_assert_eq(table[VIRTQ_TREE_SIZE(2)], 0x5a);
     cr_assert_eq(virtq_domain_unmap(&domain, 0, 9), 0);
     cr_assert_eq(virtq_domain_map(&domain, 10, 19, memory, BOTH), 0);
 }
@@ -145,11 +145,11 @@ Test(iommu_domain, M3_threat_78_permissions_three_by_three)
     uint32_t access;
 
     for (permissions = READ; permissions <= BOTH; permissions++) {
-        struct virtq_region table[1];
+        unsigned char table[VIRTQ_TREE_SIZE(1)];
         struct virtq_domain domain;
         struct virtq_window window;
 
-        cr_assert_eq(virtq_domain_init(&domain, table, 1), 0);
+        cr_assert_eq(virtq_domain_init(&domain, 1, table, sizeof(table)), 0);
         cr_assert_eq(virtq_domain_map(&domain, 0, 9, memory, permissions), 0);
         for (access = READ; access <= BOTH; access++) {
             cr_assert_eq(virtq_domain_lookup(&domain, 5, access, &window),
@@ -162,11 +162,11 @@ Test(iommu_domain, M3_threat_78_permissions_three_by_three)
 
 Test(iommu_domain, threat_79_neighbours_with_enough_permission_are_one_window)
 {
-    struct virtq_region table[5];
+    unsigned char table[VIRTQ_TREE_SIZE(5)];
     struct virtq_domain domain;
     struct virtq_window window;
 
-    cr_assert_eq(virtq_domain_init(&domain, table, 5), 0);
+    cr_assert_eq(virtq_domain_init(&domain, 5, table, sizeof(table)), 0);
     cr_assert_eq(virtq_domain_map(&domain, 100, 199, memory, READ), 0);
     cr_assert_eq(virtq_domain_map(&domain, 200, 299, memory + 100, BOTH), 0);
     cr_assert_eq(virtq_domain_map(&domain, 300, 399, memory + 200, WRITE), 0);
@@ -186,14 +186,14 @@ Test(iommu_domain, threat_79_neighbours_with_enough_permission_are_one_window)
 
 Test(iommu_domain, threat_75_a_list_is_mapped_or_unmapped_as_a_whole)
 {
-    struct virtq_region table[3];
+    unsigned char table[VIRTQ_TREE_SIZE(3)];
     struct virtq_region list[3] = {
         {0, 9, memory, BOTH}, {20, 29, memory, BOTH}, {40, 49, memory, BOTH}};
     struct ear ear = {{NULL, hears}, 0, 0, 0};
     struct virtq_iommu_backend backend;
     struct virtq_domain domain;
 
-    cr_assert_eq(virtq_domain_init(&domain, table, 3), 0);
+    cr_assert_eq(virtq_domain_init(&domain, 3, table, sizeof(table)), 0);
     virtq_domain_listen(&domain, &ear.listener);
     virtq_domain_backend(&domain, &backend);
     /* Fails at each place in turn: overlap with what is there. */
@@ -201,21 +201,21 @@ Test(iommu_domain, threat_75_a_list_is_mapped_or_unmapped_as_a_whole)
         cr_assert_eq(virtq_domain_map(&domain, list[i].first + 5, list[i].first + 5, memory, READ),
                      0);
         cr_assert_eq(backend.map(backend.context, list, 3), VIRTQ_EINVAL);
-        cr_assert_eq(domain.count, 1u);
+        cr_assert_eq(domain.tree.count, 1u);
         cr_assert_eq(virtq_domain_unmap(&domain, list[i].first + 5, list[i].first + 5), 0);
     }
     cr_assert_eq(virtq_domain_map(&domain, 100, 100, memory, READ), 0);
     cr_assert_eq(backend.map(backend.context, list, 3), VIRTQ_ENOMEM);
-    cr_assert_eq(domain.count, 1u);
+    cr_assert_eq(domain.tree.count, 1u);
     cr_assert_eq(virtq_domain_unmap(&domain, 0, UINT64_MAX), 0);
     cr_assert_eq(backend.map(backend.context, list, 3), 0);
     ear.times = 0;
     list[2].last = 45;
     cr_assert_eq(backend.unmap(backend.context, list, 3), VIRTQ_EINVAL);
-    cr_assert_eq(domain.count, 3u);
+    cr_assert_eq(domain.tree.count, 3u);
     list[2].last = 49;
     cr_assert_eq(backend.unmap(backend.context, list, 3), 0);
-    cr_assert_eq(domain.count, 0u);
+    cr_assert_eq(domain.tree.count, 0u);
     cr_assert_eq(ear.times, 0u, "the flush is a step of its own");
     cr_assert_eq(backend.flush(backend.context, list, 3), 0);
     cr_assert_eq(ear.times, 3u);
@@ -224,12 +224,12 @@ Test(iommu_domain, threat_75_a_list_is_mapped_or_unmapped_as_a_whole)
 
 Test(iommu_domain, listeners_come_and_go)
 {
-    struct virtq_region table[1];
+    unsigned char table[VIRTQ_TREE_SIZE(1)];
     struct ear one = {{NULL, hears}, 0, 0, 0};
     struct ear two = {{NULL, hears}, 0, 0, 0};
     struct virtq_domain domain;
 
-    cr_assert_eq(virtq_domain_init(&domain, table, 1), 0);
+    cr_assert_eq(virtq_domain_init(&domain, 1, table, sizeof(table)), 0);
     virtq_domain_listen(&domain, &one.listener);
     virtq_domain_listen(&domain, &two.listener);
     cr_assert_eq(virtq_domain_unmap(&domain, 3, 4), 0);
@@ -257,7 +257,7 @@ static void map_both(struct virtq_domain *domain, struct oracle *oracle, uint64_
 {
     unsigned char *base = memory + first + random_below(seed, 2) * 1000;
     uint32_t permissions = 1 + (uint32_t)random_below(seed, 3);
-    unsigned before = domain->count;
+    unsigned before = domain->tree.count;
     int error = virtq_domain_map(domain, first, last, base, permissions);
     int overlap = 0;
     unsigned i;
@@ -267,7 +267,7 @@ static void map_both(struct virtq_domain *domain, struct oracle *oracle, uint64_
     }
     if (overlap || before == ORACLE_CAPACITY) {
         cr_assert_eq(error, overlap ? VIRTQ_EINVAL : VIRTQ_ENOMEM);
-        cr_assert_eq(domain->count, before);
+        cr_assert_eq(domain->tree.count, before);
         return;
     }
     cr_assert_eq(error, 0);
@@ -323,12 +323,12 @@ static void lookup_both(struct virtq_domain *domain, const struct oracle *oracle
 Test(iommu_domain, threat_80_agrees_with_a_slow_oracle)
 {
     static struct oracle oracle;
-    struct virtq_region table[ORACLE_CAPACITY];
+    unsigned char table[VIRTQ_TREE_SIZE(ORACLE_CAPACITY)];
     struct virtq_domain domain;
     uint64_t seed = 80;
     int round;
 
-    cr_assert_eq(virtq_domain_init(&domain, table, ORACLE_CAPACITY), 0);
+    cr_assert_eq(virtq_domain_init(&domain, ORACLE_CAPACITY, table, sizeof(table)), 0);
     for (round = 0; round < 50000; round++) {
         unsigned first = (unsigned)random_below(&seed, SPAN);
         unsigned last = first + (unsigned)random_below(&seed, 12);

@@ -36,10 +36,10 @@ static int misses(struct virtq_iotlb *iotlb, virtq_addr_t addr)
 
 Test(iommu_iotlb, M2_an_update_replaces_and_cuts_what_it_overlaps)
 {
-    struct virtq_region table[4];
+    unsigned char table[VIRTQ_TREE_SIZE(4)];
     struct virtq_iotlb iotlb;
 
-    cr_assert_eq(virtq_iotlb_init(&iotlb, table, 4), 0);
+    cr_assert_eq(virtq_iotlb_init(&iotlb, 4, table, sizeof(table)), 0);
     cr_assert_eq(virtq_iotlb_update(&iotlb, 100, 199, memory, BOTH), 0);
     cr_assert_eq(virtq_iotlb_update(&iotlb, 140, 159, memory + 5000, BOTH), 0);
     expect(&iotlb, 100, 139, memory);
@@ -51,19 +51,19 @@ Test(iommu_iotlb, M2_an_update_replaces_and_cuts_what_it_overlaps)
     expect(&iotlb, 170, 199, memory + 70);
     cr_assert_eq(virtq_iotlb_update(&iotlb, 0, 299, memory, BOTH), 0);
     expect(&iotlb, 0, 299, memory);
-    cr_assert_eq(iotlb.count, 1u);
+    cr_assert_eq(iotlb.tree.count, 1u);
     cr_assert_eq(virtq_iotlb_update(&iotlb, 5, 4, memory, BOTH), VIRTQ_EINVAL);
     cr_assert_eq(virtq_iotlb_update(&iotlb, 4, 5, memory, 0), VIRTQ_EINVAL);
-    cr_assert_eq(virtq_iotlb_init(&iotlb, NULL, 4), VIRTQ_EINVAL);
-    cr_assert_eq(virtq_iotlb_init(&iotlb, table, 0), VIRTQ_EINVAL);
+    cr_assert_eq(virtq_iotlb_init(&iotlb, 4, NULL, SIZE_MAX), VIRTQ_EINVAL);
+    cr_assert_eq(virtq_iotlb_init(&iotlb, 0, table, sizeof(table)), VIRTQ_EINVAL);
 }
 
 Test(iommu_iotlb, M2_threat_77_a_partial_invalidation_leaves_no_stale_part)
 {
-    struct virtq_region table[4];
+    unsigned char table[VIRTQ_TREE_SIZE(4)];
     struct virtq_iotlb iotlb;
 
-    cr_assert_eq(virtq_iotlb_init(&iotlb, table, 4), 0);
+    cr_assert_eq(virtq_iotlb_init(&iotlb, 4, table, sizeof(table)), 0);
     cr_assert_eq(virtq_iotlb_update(&iotlb, 0x1000, 0x3fff, memory, BOTH), 0);
     cr_assert_eq(virtq_iotlb_invalidate(&iotlb, 0x2000, 0x2fff), 0);
     expect(&iotlb, 0x1000, 0x1fff, memory);
@@ -73,15 +73,15 @@ Test(iommu_iotlb, M2_threat_77_a_partial_invalidation_leaves_no_stale_part)
     expect(&iotlb, 0x1000, 0x1ffe, memory);
     expect(&iotlb, 0x3001, 0x3fff, memory + 0x2001);
     cr_assert_eq(virtq_iotlb_invalidate(&iotlb, 2, 1), VIRTQ_EINVAL);
-    cr_assert_eq(iotlb.count, 2u);
+    cr_assert_eq(iotlb.tree.count, 2u);
 }
 
 Test(iommu_iotlb, M2_L6_threat_73_everything_at_once)
 {
-    struct virtq_region table[4];
+    unsigned char table[VIRTQ_TREE_SIZE(4)];
     struct virtq_iotlb iotlb;
 
-    cr_assert_eq(virtq_iotlb_init(&iotlb, table, 4), 0);
+    cr_assert_eq(virtq_iotlb_init(&iotlb, 4, table, sizeof(table)), 0);
     cr_assert_eq(virtq_iotlb_update(&iotlb, UINT64_MAX - 9, UINT64_MAX, memory, BOTH), 0);
     cr_assert_eq(virtq_iotlb_update(&iotlb, 0, 9, memory, BOTH), 0);
     expect(&iotlb, UINT64_MAX - 9, UINT64_MAX, memory);
@@ -90,7 +90,7 @@ Test(iommu_iotlb, M2_L6_threat_73_everything_at_once)
     cr_assert_eq(virtq_iotlb_invalidate(&iotlb, 0, 0), 0);
     expect(&iotlb, 1, 9, memory + 1);
     cr_assert_eq(virtq_iotlb_invalidate(&iotlb, 0, UINT64_MAX), 0);
-    cr_assert_eq(iotlb.count, 0u);
+    cr_assert_eq(iotlb.tree.count, 0u);
     if (UINTPTR_MAX == UINT64_MAX) {
         cr_assert_eq(virtq_iotlb_update(&iotlb, 0, UINT64_MAX, NULL, READ), 0);
         expect(&iotlb, 0, UINT64_MAX, NULL);
@@ -101,11 +101,11 @@ Test(iommu_iotlb, M2_L6_threat_73_everything_at_once)
 
 Test(iommu_iotlb, threat_74_without_room_an_update_changes_nothing_and_an_invalidation_forgets)
 {
-    struct virtq_region table[3];
+    unsigned char table[VIRTQ_TREE_SIZE(2) + 1];
     struct virtq_iotlb iotlb;
 
-    cr_assert_eq(virtq_iotlb_init(&iotlb, table, 2), 0);
-    memset(&table[2], 0x5a, sizeof(table[2]));
+    cr_assert_eq(virtq_iotlb_init(&iotlb, 2, table, VIRTQ_TREE_SIZE(2)), 0);
+    table[VIRTQ_TREE_SIZE(2)] = 0x5a;
     cr_assert_eq(virtq_iotlb_update(&iotlb, 0, 99, memory, BOTH), 0);
     cr_assert_eq(virtq_iotlb_update(&iotlb, 40, 49, memory + 5000, BOTH), VIRTQ_ENOMEM);
     expect(&iotlb, 0, 99, memory);
@@ -117,7 +117,7 @@ Test(iommu_iotlb, threat_74_without_room_an_update_changes_nothing_and_an_invali
     expect(&iotlb, 0, 39, memory);
     cr_assert(misses(&iotlb, 40) && misses(&iotlb, 50));
     cr_assert_eq(iotlb.dropped, 1u);
-    cr_assert_eq(*(unsigned char *)&table[2], 0x5a);
+    cr_assert_eq(table[VIRTQ_TREE_SIZE(2)], 0x5a);
 }
 
 Test(iommu_iotlb, M3_M4_threat_78_unknown_is_a_miss_and_known_but_not_allowed_is_not)
@@ -126,11 +126,11 @@ Test(iommu_iotlb, M3_M4_threat_78_unknown_is_a_miss_and_known_but_not_allowed_is
     uint32_t access;
 
     for (permissions = READ; permissions <= BOTH; permissions++) {
-        struct virtq_region table[1];
+        unsigned char table[VIRTQ_TREE_SIZE(1)];
         struct virtq_iotlb iotlb;
         struct virtq_window window;
 
-        cr_assert_eq(virtq_iotlb_init(&iotlb, table, 1), 0);
+        cr_assert_eq(virtq_iotlb_init(&iotlb, 1, table, sizeof(table)), 0);
         cr_assert_eq(virtq_iotlb_update(&iotlb, 0, 9, memory, permissions), 0);
         for (access = READ; access <= BOTH; access++) {
             cr_assert_eq(virtq_iotlb_lookup(&iotlb, 5, access, &window),
@@ -143,11 +143,11 @@ Test(iommu_iotlb, M3_M4_threat_78_unknown_is_a_miss_and_known_but_not_allowed_is
 
 Test(iommu_iotlb, threat_79_neighbours_are_one_window_with_what_both_grant)
 {
-    struct virtq_region table[3];
+    unsigned char table[VIRTQ_TREE_SIZE(3)];
     struct virtq_iotlb iotlb;
     struct virtq_window window;
 
-    cr_assert_eq(virtq_iotlb_init(&iotlb, table, 3), 0);
+    cr_assert_eq(virtq_iotlb_init(&iotlb, 3, table, sizeof(table)), 0);
     cr_assert_eq(virtq_iotlb_update(&iotlb, 0, 9, memory, READ), 0);
     cr_assert_eq(virtq_iotlb_update(&iotlb, 10, 19, memory + 10, BOTH), 0);
     cr_assert_eq(virtq_iotlb_update(&iotlb, 20, 29, memory + 20, WRITE), 0);
@@ -163,12 +163,12 @@ Test(iommu_iotlb, threat_79_neighbours_are_one_window_with_what_both_grant)
 
 Test(iommu_iotlb, threat_76_queues_are_told_when_a_translation_goes_and_only_then)
 {
-    struct virtq_region table[4];
+    unsigned char table[VIRTQ_TREE_SIZE(4)];
     struct virtq_iotlb iotlb;
     struct virtq_space space;
 
     memset(&space, 0, sizeof(space));
-    cr_assert_eq(virtq_iotlb_init(&iotlb, table, 4), 0);
+    cr_assert_eq(virtq_iotlb_init(&iotlb, 4, table, sizeof(table)), 0);
     iotlb.space = &space;
     cr_assert_eq(virtq_iotlb_update(&iotlb, 0, 99, memory, BOTH), 0);
     cr_assert_eq(virtq_iotlb_invalidate(&iotlb, 100, 199), 0);
@@ -184,14 +184,14 @@ Test(iommu_iotlb, threat_76_queues_are_told_when_a_translation_goes_and_only_the
 Test(iommu_iotlb, threat_80_agrees_with_a_slow_oracle)
 {
     enum { SPAN = 128 };
-    struct virtq_region table[SPAN];
+    unsigned char table[VIRTQ_TREE_SIZE(SPAN)];
     uintptr_t where[SPAN + 1] = {0};
     uint32_t may[SPAN + 1] = {0};
     struct virtq_iotlb iotlb;
     uint64_t seed = 80;
     int round;
 
-    cr_assert_eq(virtq_iotlb_init(&iotlb, table, SPAN), 0);
+    cr_assert_eq(virtq_iotlb_init(&iotlb, SPAN, table, sizeof(table)), 0);
     for (round = 0; round < 20000; round++) {
         unsigned first = (unsigned)random_below(&seed, SPAN);
         unsigned last = first + (unsigned)random_below(&seed, 30);
@@ -263,13 +263,13 @@ static void *updates_and_invalidates(void *context)
 
 Test(iommu_iotlb, L5_two_threads_share_a_table)
 {
-    struct virtq_region table[2];
+    unsigned char table[VIRTQ_TREE_SIZE(2)];
     struct virtq_iotlb iotlb;
     struct worker workers[2] = {{&iotlb, 0, 0}, {&iotlb, 1000, 0}};
     pthread_t threads[2];
     int i;
 
-    cr_assert_eq(virtq_iotlb_init(&iotlb, table, 2), 0);
+    cr_assert_eq(virtq_iotlb_init(&iotlb, 2, table, sizeof(table)), 0);
     for (i = 0; i < 2; i++) {
         cr_assert_eq(pthread_create(&threads[i], NULL, updates_and_invalidates, &workers[i]), 0);
     }
@@ -277,5 +277,5 @@ Test(iommu_iotlb, L5_two_threads_share_a_table)
         cr_assert_eq(pthread_join(threads[i], NULL), 0);
         cr_assert_eq(workers[i].wrong, 0);
     }
-    cr_assert_eq(iotlb.count, 0u);
+    cr_assert_eq(iotlb.tree.count, 0u);
 }

@@ -33,7 +33,7 @@ Test(space_iommu_device, M4_a_miss_is_reported_resolved_and_retried)
     cr_assert_eq(world.device.space.generation, 0u);
     spaces_unmap(driver_of(&world), &buffer, 0);
     cr_assert_eq(world.device.space.generation, 1u);
-    cr_assert_eq(world.iotlb.count, 0u);
+    cr_assert_eq(world.iotlb.tree.count, 0u);
     cr_assert_eq(spaces_copy(device_of(&world), buffer.runs[0].addr, &byte, 1, SPACES_READ),
                  VIRTQ_EMISS);
     virtq_iommu_device_destroy(&world.device);
@@ -59,13 +59,13 @@ Test(space_iommu_device, what_was_resolved_for_reading_may_be_written_if_the_dom
 Test(space_iommu_device, a_full_iotlb_makes_room)
 {
     static struct world world;
-    struct virtq_region one[1];
+    unsigned char one[VIRTQ_TREE_SIZE(1)];
     unsigned char byte = 0;
     unsigned round;
 
     world_open(&world, 0x10000, 0xfffff, 0);
     virtq_iommu_device_destroy(&world.device);
-    cr_assert_eq(virtq_iotlb_init(&world.iotlb, one, 1), 0);
+    cr_assert_eq(virtq_iotlb_init(&world.iotlb, 1, one, sizeof(one)), 0);
     cr_assert_eq(virtq_iommu_device_init(&world.device, &world.domain, &world.iotlb), 0);
     cr_assert_eq(virtq_domain_map(&world.domain, 0x1000, 0x1fff, data, SPACES_BOTH), 0);
     cr_assert_eq(virtq_domain_map(&world.domain, 0x4000, 0x4fff, data, SPACES_BOTH), 0);
@@ -81,14 +81,14 @@ Test(space_iommu_device, a_full_iotlb_makes_room)
 
 Test(space_iommu_device, the_device_end_alone_lives_on_updates_of_its_owner)
 {
-    struct virtq_region entries[4];
+    unsigned char entries[VIRTQ_TREE_SIZE(4)];
     struct virtq_iotlb iotlb;
     struct virtq_iommu_device device;
     struct virtq_iommu_device other;
     struct virtq_miss miss = {0, 1, SPACES_READ, 0};
     unsigned char bytes[300];
 
-    cr_assert_eq(virtq_iotlb_init(&iotlb, entries, 4), 0);
+    cr_assert_eq(virtq_iotlb_init(&iotlb, 4, entries, sizeof(entries)), 0);
     cr_assert_eq(virtq_iommu_device_init(&device, NULL, NULL), VIRTQ_EINVAL);
     cr_assert_eq(virtq_iommu_device_init(&device, NULL, &iotlb), 0);
     cr_assert_eq(virtq_iommu_device_init(&other, NULL, &iotlb), VIRTQ_EBUSY);

@@ -14,8 +14,8 @@ static unsigned char data[16 * PAGE] __attribute__((aligned(4096), unused));
 /* Both ends over one domain. */
 struct world {
     struct virtq_iova_range ranges[CAPACITY];
-    struct virtq_region mappings[CAPACITY];
-    struct virtq_region entries[CAPACITY];
+    unsigned char mappings[VIRTQ_TREE_SIZE(CAPACITY)];
+    unsigned char entries[VIRTQ_TREE_SIZE(CAPACITY)];
     struct virtq_iova iova;
     struct virtq_domain domain;
     struct virtq_iotlb iotlb;
@@ -30,8 +30,10 @@ static inline void world_open(struct world *world, virtq_addr_t first, virtq_add
     struct virtq_iommu_config config = VIRTQ_IOMMU_CONFIG_INIT;
 
     cr_assert_eq(virtq_iova_init(&world->iova, first, last, PAGE, world->ranges, CAPACITY), 0);
-    cr_assert_eq(virtq_domain_init(&world->domain, world->mappings, CAPACITY), 0);
-    cr_assert_eq(virtq_iotlb_init(&world->iotlb, world->entries, CAPACITY), 0);
+    cr_assert_eq(
+        virtq_domain_init(&world->domain, CAPACITY, world->mappings, sizeof(world->mappings)), 0);
+    cr_assert_eq(virtq_iotlb_init(&world->iotlb, CAPACITY, world->entries, sizeof(world->entries)),
+                 0);
     virtq_domain_backend(&world->domain, &world->backend);
     config.iova = &world->iova;
     config.backend = &world->backend;

@@ -50,11 +50,11 @@ struct stand {
     struct virtq_iova iova;
     struct virtq_iova_range ranges[256];
     struct virtq_domain domain;
-    struct virtq_region mappings[256];
+    unsigned char mappings[VIRTQ_TREE_SIZE(256)];
     struct virtq_iommu_backend backend;
     struct virtq_iommu iommu;
     struct virtq_iotlb iotlb;
-    struct virtq_region entries[24];
+    unsigned char entries[VIRTQ_TREE_SIZE(24)];
     struct virtq_iommu_device iommu_device;
     struct virtq_mux_route routes[MEMBERS];
     struct virtq_mux driver_mux;
@@ -93,9 +93,9 @@ static void open_members(struct stand *s)
     cr_assert_eq(virtq_swiotlb_init(&s->swiotlb, &pool), 0);
     cr_assert_eq(
         virtq_direct_init(&s->pool_window, s->pool, 0x40000, 0x40000 + POOL - 1, SPACES_BOTH), 0);
-    cr_assert_eq(virtq_domain_init(&s->domain, s->mappings, 256), 0);
+    cr_assert_eq(virtq_domain_init(&s->domain, 256, s->mappings, sizeof(s->mappings)), 0);
     cr_assert_eq(virtq_iova_init(&s->iova, 0x100000, 0xffffffff, PAGE, s->ranges, 256), 0);
-    cr_assert_eq(virtq_iotlb_init(&s->iotlb, s->entries, 24), 0);
+    cr_assert_eq(virtq_iotlb_init(&s->iotlb, 24, s->entries, sizeof(s->entries)), 0);
     virtq_domain_backend(&s->domain, &s->backend);
     iommu.iova = &s->iova;
     iommu.backend = &s->backend;

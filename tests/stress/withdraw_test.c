@@ -17,7 +17,7 @@ enum { SLOTS = 8, BURST = 8, SIZE = 16, PAGE = 4096, ENTRIES = 64, ROUNDS = 1000
 struct world {
     struct virtq_guard_user user; /* First: it has lines of its own. */
     struct virtq_guard guard;
-    struct virtq_region entries[ENTRIES];
+    unsigned char entries[VIRTQ_TREE_SIZE(ENTRIES)];
     struct virtq_iotlb iotlb;
     struct virtq_iommu_device iommu;
     struct virtq_direct direct;
@@ -83,7 +83,7 @@ static struct world *open_world(bool packed, uint32_t scheme)
         cr_assert_eq(mprotect(w->backing[i] + PAGE, PAGE, PROT_NONE), 0);
     }
     cr_assert_eq(pthread_mutex_init(&w->lock, NULL), 0);
-    cr_assert_eq(virtq_iotlb_init(&w->iotlb, w->entries, ENTRIES), 0);
+    cr_assert_eq(virtq_iotlb_init(&w->iotlb, ENTRIES, w->entries, sizeof(w->entries)), 0);
     cr_assert_eq(virtq_iommu_device_init(&w->iommu, NULL, &w->iotlb), 0);
     cr_assert_eq(virtq_direct_init(&w->direct, NULL, 0, UINT64_MAX,
                                    (uint32_t)VIRTQ_PERMISSION_READ | VIRTQ_PERMISSION_WRITE),

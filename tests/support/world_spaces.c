@@ -281,9 +281,9 @@ struct iommu_world {
     struct virtq_iommu_backend backend;
     struct virtq_iommu iommu;
     struct virtq_iommu_device device;
-    struct virtq_region entries[IOTLB];
+    unsigned char entries[VIRTQ_TREE_SIZE(IOTLB)];
     struct virtq_iova_range *ranges;
-    struct virtq_region *mappings;
+    unsigned char *mappings;
 };
 
 static bool open_iommu(struct world_space *space, size_t ring, size_t data, unsigned buffers)
@@ -297,11 +297,12 @@ static bool open_iommu(struct world_space *space, size_t ring, size_t data, unsi
     (void)data;
     space->own = own;
     own->ranges = world_memory(capacity * sizeof(*own->ranges));
-    own->mappings = world_memory(capacity * sizeof(*own->mappings));
-    good = virtq_domain_init(&own->domain, own->mappings, capacity) == 0 &&
+    own->mappings = world_memory(virtq_domain_size(capacity));
+    good = virtq_domain_init(&own->domain, capacity, own->mappings, virtq_domain_size(capacity)) ==
+               0 &&
            virtq_iova_init(&own->iova, UINT64_MAX - (FIRST - 1), UINT64_MAX, PAGE, own->ranges,
                            capacity) == 0 &&
-           virtq_iotlb_init(&own->iotlb, own->entries, IOTLB) == 0;
+           virtq_iotlb_init(&own->iotlb, IOTLB, own->entries, sizeof(own->entries)) == 0;
     virtq_domain_backend(&own->domain, &own->backend);
     config.iova = &own->iova;
     config.backend = &own->backend;
@@ -327,7 +328,7 @@ static const char *judge_iommu(struct world_space *space, bool idle)
     if (usage.leaked != 0) {
         return "address ranges have leaked";
     }
-    if (idle && (usage.mapped != 0 || own->iova.count != 0 || own->domain.count != 0)) {
+    if (idle && (usage.mapped != 0 || own->iova.count != 0 || own->domain.tree.count != 0)) {
         return "mappings are left";
     }
     return NULL;

@@ -4,20 +4,23 @@
  * @ingroup virtq_iommu
  * @brief A domain: the mappings of one IOMMU address space, kept in this program.
  *
- * A sorted table of fixed capacity in the caller's memory. Mapping refuses overlap; unmapping never
- * splits a mapping; both change everything asked or nothing. Those who keep translations of it (an
- * IOTLB, the windows of queues) listen, and are told of every unmapping before it counts as done.
+ * A table of fixed capacity in the caller's memory; every call takes at most O(log n) steps for
+ * each mapping that it adds or removes. Mapping refuses overlap; unmapping never splits a mapping;
+ * both change everything asked or nothing. Those who keep translations of it (an IOTLB, the windows
+ * of queues) listen, and are told of every unmapping before it counts as done.
  *
- * Any number of threads: the table has a lock.
+ * Any number of threads: those who change the table take a lock, those who look up do not.
  */
 #ifndef VIRTQ_IOMMU_DOMAIN_H
 #define VIRTQ_IOMMU_DOMAIN_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "../error.h"
 #include "../region.h"
 #include "../space.h"
+#include "../tree.h"
 #include "../types.h"
 #include "backend.h"
 
@@ -39,22 +42,26 @@ struct virtq_domain_listener {
 
 /** @brief A domain. The caller owns the memory; the fields are private. */
 struct virtq_domain {
-    struct virtq_region *mappings;           /**< The mappings, sorted, disjoint. */
+    struct virtq_tree tree;                  /**< The mappings, disjoint; changed under `lock`. */
     struct virtq_domain_listener *listeners; /**< Who is told of unmappings. */
-    unsigned count;                          /**< How many mappings there are. */
-    unsigned capacity;                       /**< How many there can be. */
-    uint32_t lock;                           /**< 1 while a thread is inside. */
+    uint32_t lock;                           /**< 1 while a thread changes the table. */
 };
+
+/** @brief How much memory a domain needs; #VIRTQ_TREE_SIZE is the same as a constant.
+ * @param capacity how many mappings there can be, at least 1
+ * @return bytes; SIZE_MAX: more than there can be. Any thread. */
+VIRTQ_API size_t virtq_domain_size(unsigned capacity);
 
 /** @brief Makes an empty domain.
  * @param domain   result; owned by the caller
- * @param mappings memory for `capacity` mappings; owned by the caller, must outlive the domain;
- * private
  * @param capacity how many mappings there can be, at least 1; one buffer in an iommu space takes
  * one for each segment
- * @return 0, or VIRTQ_EINVAL (no memory, no capacity): `domain` is untouched. */
-VIRTQ_API VIRTQ_MUST_CHECK int virtq_domain_init(struct virtq_domain *domain,
-                                                 struct virtq_region *mappings, unsigned capacity);
+ * @param memory   virtq_domain_size() bytes, of any alignment; owned by the caller, must outlive
+ * the domain; private
+ * @param size     bytes of it
+ * @return 0, or VIRTQ_EINVAL (no memory, too little, no capacity): `domain` is untouched. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_domain_init(struct virtq_domain *domain, unsigned capacity,
+                                                 void *memory, size_t size);
 
 /** @brief Adds a mapping.
  * @param domain      a domain
@@ -83,7 +90,7 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_domain_unmap(struct virtq_domain *domain, v
                                                   virtq_addr_t last);
 
 /** @brief The largest window that holds an address and grants a permission. Contiguous neighbours
- * that grant it too are part of it.
+ * that grant it too are part of it, up to 64 on each side.
  * @param domain     a domain
  * @param addr       device address
  * @param permission a set of enum virtq_permission that the access needs

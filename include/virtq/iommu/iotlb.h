@@ -5,50 +5,57 @@
  * @brief An IOTLB: the translations that a device end has been told of, by someone who knows the
  * rest.
  *
- * A sorted table of fixed capacity in the caller's memory. An update replaces whatever it overlaps;
+ * A table of fixed capacity in the caller's memory. An update replaces whatever it overlaps;
  * an invalidation takes out exactly its range, and leaves no stale part. What is not in the table
  * is a miss (VIRTQ_EMISS): the owner finds out, and updates.
  *
- * Any number of threads: the table has a lock. Updates and invalidations of one range take effect
- * in the order in which they are called: an owner that fetches a translation on one thread and
- * passes on an invalidation on another has to keep them in order itself
- * (virtq_iommu_device_resolve() does it for a domain of this program).
+ * Any number of threads: those who change the table take a lock, those who look up do not. Updates
+ * and invalidations of one range take effect in the order in which they are called: an owner that
+ * fetches a translation on one thread and passes on an invalidation on another has to keep them in
+ * order itself (virtq_iommu_device_resolve() does it for a domain of this program).
  */
 #ifndef VIRTQ_IOMMU_IOTLB_H
 #define VIRTQ_IOMMU_IOTLB_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "../error.h"
 #include "../region.h"
 #include "../space.h"
+#include "../tree.h"
 #include "../types.h"
 
 VIRTQ_BEGIN_DECLS
 
 /** @brief An IOTLB. The caller owns the memory; the fields are private. */
 struct virtq_iotlb {
-    struct virtq_region *entries; /**< The translations, sorted, disjoint. */
+    struct virtq_tree tree; /**< The translations, disjoint; changed under `lock`. */
     struct virtq_space
         *space;       /**< Whose queues forget their windows when a translation goes; NULL: none. */
     uint64_t dropped; /**< Remainders of entries that an invalidation dropped for want of room. */
-    unsigned count;   /**< How many entries there are. */
-    unsigned capacity; /**< How many there can be. */
-    uint32_t lock;     /**< 1 while a thread is inside. */
+    uint32_t lock;    /**< 1 while a thread changes the table. */
 };
+
+/** @brief How much memory an IOTLB needs; #VIRTQ_TREE_SIZE is the same as a constant.
+ * @param capacity how many translations there can be, at least 1
+ * @return bytes; SIZE_MAX: more than there can be. Any thread. */
+VIRTQ_API size_t virtq_iotlb_size(unsigned capacity);
 
 /** @brief Makes an empty IOTLB.
  * @param iotlb    result; owned by the caller
- * @param entries  memory for `capacity` entries; owned by the caller, must outlive the IOTLB;
- * private
  * @param capacity how many translations there can be, at least 1; at least as many as the buffer
  * with the most needs at once
- * @return 0, or VIRTQ_EINVAL (no memory, no capacity): `iotlb` is untouched. */
-VIRTQ_API VIRTQ_MUST_CHECK int virtq_iotlb_init(struct virtq_iotlb *iotlb,
-                                                struct virtq_region *entries, unsigned capacity);
+ * @param memory   virtq_iotlb_size() bytes, of any alignment; owned by the caller, must outlive the
+ * IOTLB; private
+ * @param size     bytes of it
+ * @return 0, or VIRTQ_EINVAL (no memory, too little, no capacity): `iotlb` is untouched. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_iotlb_init(struct virtq_iotlb *iotlb, unsigned capacity,
+                                                void *memory, size_t size);
 
 /** @brief Adds a translation. What it overlaps is cut or replaced, and then queues are told to
- * forget their windows.
+ * forget their windows. With neighbours that it continues, with equal permissions, it becomes one
+ * entry.
  *
  * @param iotlb       an IOTLB
  * @param first       first device address
@@ -77,7 +84,7 @@ VIRTQ_API int virtq_iotlb_invalidate(struct virtq_iotlb *iotlb, virtq_addr_t fir
                                      virtq_addr_t last);
 
 /** @brief The largest window that holds an address and grants a permission. Contiguous neighbours
- * that grant it too are part of it.
+ * that grant it too are part of it, up to 64 on each side.
  * @param iotlb      an IOTLB
  * @param addr       device address
  * @param permission a set of enum virtq_permission that the access needs

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* How a tree changes. On the way down to an item that comes, full nodes are split; on the way to
+ * one that goes, nodes that have no item to spare get some or are joined with their neighbour. So
+ * there is never a way back up. */
+#include "tree.h"
+
+#include "tree_node.h"
+
+size_t virtq_priv_tree_size(unsigned capacity)
+{
+    size_t nodes = VIRTQ_TREE_NODES(capacity);
+
+    if (nodes > (SIZE_MAX - VIRTQ_CACHE_LINE) / VIRTQ_TREE_NODE_SIZE) {
+        return SIZE_MAX;
+    }
+    return VIRTQ_TREE_SIZE(capacity);
+}
+
+int virtq_priv_tree_init(struct virtq_tree *tree, unsigned capacity, void *memory, size_t size)
+{
+    uintptr_t skip = (uintptr_t)0 - (uintptr_t)memory;
+    size_t needed = virtq_priv_tree_size(capacity);
+
+    if (memory == NULL || capacity == 0 || needed == SIZE_MAX || size < needed) {
+        return VIRTQ_EINVAL;
+    }
+    tree->nodes = (unsigned char *)memory + skip % VIRTQ_CACHE_LINE;
+    tree->end = (uint64_t)(VIRTQ_TREE_NODES(capacity) - 1) * VIRTQ_TREE_NODE_SIZE;
+    tree->capacity = capacity;
+    tree->sequence = 0;
+    virtq_priv_tree_clear(tree);
+    return 0;
+}
+
+/* ---- Nodes and items ---- */
+
+static struct tree_node *node_new(struct virtq_tree *tree, uint64_t *offset)
+{
+    struct tree_node *node;
+    unsigned i;
+
+    if (tree->spare != TREE_NOWHERE) {
+        *offset = tree->spare;
+        node = tree_node_at(tree, *offset);
+        tree->spare = TREE_LOAD(node->after);
+    } else {
+        *offset = tree->fresh;
+        node = tree_node_at(tree, *offset);
+        tree->fresh += VIRTQ_TREE_NODE_SIZE;
+    }
+    for (i = 0; i < TREE_ITEMS; i++) {
+        TREE_STORE(node->keys[i], UINT64_MAX);
+        TREE_STORE(node->to[i].first, UINT64_MAX);
+        TREE_STORE(node->to[i].where, 0);
+        TREE_STORE(node->flags[i], 0);
+        TREE_STORE(node->marks[i], 0);
+    }
+    TREE_STORE(node->count, 0);
+    TREE_STORE(node->before, TREE_NOWHERE);
+    TREE_STORE(node->after, TREE_NOWHERE);
+    return node;
+}
+
+static void node_free(struct virtq_tree *tree, uint64_t offset)
+{
+    TREE_STORE(tree_node_at(tree, offset)->after, tree->spare);
+    tree->spare = offset;
+}
+
+static void item_copy(struct tree_node *to, unsigned i, const struct tree_node *from, unsigned j)
+{
+    TREE_STORE(to->keys[i], TREE_LOAD(from->keys[j]));
+    TREE_STORE(to->to[i].first, TREE_LOAD(from->to[j].first));
+    TREE_STORE(to->to[i].where, TREE_LOAD(from->to[j].where));
+    TREE_STORE(to->flags[i], TREE_LOAD(from->flags[j]));
+    TREE_STORE(to->marks[i], TREE_LOAD(from->marks[j]));
+}
+
+/* Makes `count` items from `at` on, to be filled. */
+static void items_open(struct tree_node *node, unsigned at, unsigned count)
+{
+    unsigned i = (unsigned)node->count;
+
+    for (; i > at; i--) {
+        item_copy(node, i - 1 + count, node, i - 1);
+    }
+    TREE_STORE(node->count, node->count + count);
+}
+
+/* Takes `count` items from `at` on out. */
+static void items_close(struct tree_node *node, unsigned at, unsigned count)
+{
+    unsigned left = (unsigned)node->count - count;
+    unsigned i;
+
+    for (i = at; i < left; i++) {
+        item_copy(node, i, node, i + count);
+    }
+    for (i = left; i < node->count; i++) {
+        TREE_STORE(node->keys[i], UINT64_MAX);
+        TREE_STORE(node->flags[i], 0);
+    }
+    TREE_STORE(node->count, left);
+}
+
+static void items_move(struct tree_node *to, unsigned i, struct tree_node *from, unsigned j,
+                       unsigned count)
+{
+    unsigned k;
+
+    items_open(to, i, count);
+    for (k = 0; k < count; k++) {
+        item_copy(to, i + k, from, j + k);
+    }
+    items_close(from, j, count);
+}
+
+/* The parent's key between `left` and what follows it. An inner node's own last key is UINT64_MAX,
+ * but while it is split or joined, that place holds the key between. */
+static void key_between(struct tree_node *parent, unsigned at, struct tree_node *left, bool inner)
+{
+    TREE_STORE(parent->keys[at], left->keys[left->count - 1]);
+    if (inner) {
+        TREE_STORE(left->keys[left->count - 1], UINT64_MAX);
+    }
+}
+
+/* ---- Adding ---- */
+
+static void split(struct virtq_tree *tree, struct tree_node *parent, unsigned at, bool inner)
+{
+    uint64_t left_at = parent->to[at].where;
+    struct tree_node *left = tree_node_at(tree, left_at);
+    uint64_t right_at;
+    struct tree_node *right = node_new(tree, &right_at);
+
+    items_move(right, 0, left, TREE_ITEMS / 2, TREE_ITEMS / 2);
+    TREE_STORE(right->before, left_at);
+    TREE_STORE(right->after, left->after);
+    if (!inner && left->after != TREE_NOWHERE) {
+        TREE_STORE(tree_node_at(tree, left->after)->before, right_at);
+    }
+    TREE_STORE(left->after, right_at);
+    items_open(parent, at + 1, 1);
+    item_copy(parent, at + 1, parent, at);
+    TREE_STORE(parent->to[at + 1].where, right_at);
+    key_between(parent, at, left, inner);
+}
+
+static void grow(struct virtq_tree *tree)
+{
+    uint64_t offset;
+    struct tree_node *root = node_new(tree, &offset);
+
+    TREE_STORE(root->to[0].where, tree->root);
+    TREE_STORE(root->count, 1);
+    TREE_STORE(tree->root, offset);
+    TREE_STORE(tree->height, tree->height + 1);
+}
+
+void virtq_priv_tree_insert(struct virtq_tree *tree, const struct virtq_region *region)
+{
+    struct tree_node *node = tree_node_at(tree, tree->root);
+    uint32_t level;
+    unsigned at;
+
+    if (node->count == TREE_ITEMS) {
+        grow(tree);
+        node = tree_node_at(tree, tree->root);
+    }
+    for (level = tree->height; level > 0; level--) {
+        at = tree_child(node, region->last);
+        if (tree_node_at(tree, node->to[at].where)->count == TREE_ITEMS) {
+            split(tree, node, at, level > 1);
+            at = tree_child(node, region->last);
+        }
+        /* A key between two nodes may lie anywhere in the hole between their regions; here the
+         * hole is filled. */
+        if (at > 0 && node->keys[at - 1] >= region->first) {
+            TREE_STORE(node->keys[at - 1], region->first - 1);
+        }
+        node = tree_node_at(tree, node->to[at].where);
+    }
+    at = tree_rank(node, region->last);
+    items_open(node, at, 1);
+    TREE_STORE(node->keys[at], region->last);
+    TREE_STORE(node->to[at].first, region->first);
+    TREE_STORE(node->to[at].where, (uint64_t)(uintptr_t)region->base);
+    TREE_STORE(node->flags[at], (uint8_t)region->permissions);
+    TREE_STORE(node->marks[at], 1);
+    TREE_STORE(tree->count, tree->count + 1);
+}
+
+/* ---- Removing ---- */
+
+/* Two neighbours become one, or are filled alike. */
+static void join(struct virtq_tree *tree, struct tree_node *parent, unsigned at, bool inner)
+{
+    uint64_t right_at = parent->to[at + 1].where;
+    struct tree_node *left = tree_node_at(tree, parent->to[at].where);
+    struct tree_node *right = tree_node_at(tree, right_at);
+    unsigned total = (unsigned)(left->count + right->count);
+
+    if (inner) {
+        TREE_STORE(left->keys[left->count - 1], parent->keys[at]);
+    }
+    if (total <= TREE_ITEMS) {
+        uint64_t key = parent->keys[at + 1];
+
+        items_move(left, (unsigned)left->count, right, 0, (unsigned)right->count);
+        if (!inner) {
+            TREE_STORE(left->after, right->after);
+            if (right->after != TREE_NOWHERE) {
+                TREE_STORE(tree_node_at(tree, right->after)->before, parent->to[at].where);
+            }
+        }
+        node_free(tree, right_at);
+        items_close(parent, at + 1, 1);
+        TREE_STORE(parent->keys[at], key);
+        return;
+    }
+    if (left->count < total / 2) {
+        items_move(left, (unsigned)left->count, right, 0, total / 2 - (unsigned)left->count);
+    } else {
+        items_move(right, 0, left, total / 2, (unsigned)left->count - total / 2);
+    }
+    key_between(parent, at, left, inner);
+}
+
+static void shrink(struct virtq_tree *tree)
+{
+    struct tree_node *root = tree_node_at(tree, tree->root);
+
+    while (tree->height > 0 && root->count == 1) {
+        uint64_t child = root->to[0].where;
+
+        node_free(tree, tree->root);
+        TREE_STORE(tree->root, child);
+        TREE_STORE(tree->height, tree->height - 1);
+        root = tree_node_at(tree, child);
+    }
+}
+
+void virtq_priv_tree_remove(struct virtq_tree *tree, virtq_addr_t last)
+{
+    struct tree_node *node = tree_node_at(tree, tree->root);
+    uint32_t level;
+
+    for (level = tree->height; level > 0; level--) {
+        unsigned at = tree_child(node, last);
+
+        if (tree_node_at(tree, node->to[at].where)->count <= TREE_ITEMS_MIN) {
+            join(tree, node, at > 0 ? at - 1 : at, level > 1);
+            at = tree_child(node, last);
+        }
+        node = tree_node_at(tree, node->to[at].where);
+    }
+    items_close(node, tree_rank(node, last), 1);
+    TREE_STORE(tree->count, tree->count - 1);
+    shrink(tree);
+}
+
+void virtq_priv_tree_clear(struct virtq_tree *tree)
+{
+    uint64_t root;
+
+    tree->fresh = 0;
+    tree->spare = TREE_NOWHERE;
+    (void)node_new(tree, &root);
+    TREE_STORE(tree->root, root);
+    TREE_STORE(tree->height, 0);
+    TREE_STORE(tree->count, 0);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * @brief Trees of disjoint regions: the search, and the one way from regions to a window.
+ *
+ * Writers hold the owner's lock, and put virtq_priv_tree_begin() and virtq_priv_tree_commit()
+ * around what readers are to see as one step. Readers take no lock: they read, and read again if a
+ * writer was there meanwhile.
+ */
+#ifndef VIRTQ_LIB_SPACE_TREE_H
+#define VIRTQ_LIB_SPACE_TREE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "region.h"
+#include "virtq/tree.h"
+
+/** @brief How many neighbours on each side a lookup takes into one window: the device's peer may
+ * decide how many there are, so they may not bound a loop. */
+#define VIRTQ_PRIV_TREE_NEIGHBOURS 64u
+
+/** @brief Bytes of memory for `capacity` regions; SIZE_MAX if there is no such number. */
+size_t virtq_priv_tree_size(unsigned capacity);
+
+/** @brief Makes an empty tree. VIRTQ_EINVAL: no memory, too little, no capacity. */
+int virtq_priv_tree_init(struct virtq_tree *tree, unsigned capacity, void *memory, size_t size);
+
+/** @brief Before the first change. The owner's lock is held. */
+void virtq_priv_tree_begin(struct virtq_tree *tree);
+
+/** @brief After the last change. */
+void virtq_priv_tree_commit(struct virtq_tree *tree);
+
+/** @brief Removes everything, at once. */
+void virtq_priv_tree_clear(struct virtq_tree *tree);
+
+/** @brief Adds a legal region that shares no address with another; the caller has checked that
+ * there is room. */
+void virtq_priv_tree_insert(struct virtq_tree *tree, const struct virtq_region *region);
+
+/** @brief Removes the region that ends at `last`; there is one. */
+void virtq_priv_tree_remove(struct virtq_tree *tree, virtq_addr_t last);
+
+/** @brief Leaves [first, new_last] of the region that ends at `last`: there is one, and it does
+ * not begin above `first`. */
+void virtq_priv_tree_trim(struct virtq_tree *tree, virtq_addr_t last, virtq_addr_t first,
+                          virtq_addr_t new_last);
+
+/** @brief The first region that does not end below `addr`; false: there is none. For writers. */
+bool virtq_priv_tree_from(const struct virtq_tree *tree, virtq_addr_t addr,
+                          struct virtq_region *region);
+
+/** @brief The last region that ends below `addr`; false: there is none. For writers. */
+bool virtq_priv_tree_before(const struct virtq_tree *tree, virtq_addr_t addr,
+                            struct virtq_region *region);
+
+/** @brief What a lookup asks. */
+struct virtq_priv_question {
+    virtq_addr_t addr;           /**< A device address. */
+    uint32_t permission;         /**< What must be granted. */
+    enum virtq_priv_merge merge; /**< Which neighbours the window may take in. */
+    bool mark;                   /**< Whether the region is to count as used, for eviction. */
+};
+
+/** @brief The largest window that holds the address, for whoever holds the owner's lock, or where
+ * there are no writers: 0, VIRTQ_EFAULT (in no region), VIRTQ_EPERM, VIRTQ_EINVAL (permission). */
+int virtq_priv_tree_window(const struct virtq_tree *tree, const struct virtq_priv_question *ask,
+                           struct virtq_window *window);
+
+/** @brief The same without the lock, while writers may be at work; `lock` is only taken if they
+ * never let a reader be. */
+int virtq_priv_tree_lookup(const struct virtq_tree *tree, uint32_t *lock,
+                           const struct virtq_priv_question *ask, struct virtq_window *window);
+
+/** @brief Whether the region that ends at `last` was used since it was last asked; it counts as
+ * unused from now on. For writers. */
+bool virtq_priv_tree_take_mark(struct virtq_tree *tree, virtq_addr_t last);
+
+#endif

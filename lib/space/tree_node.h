@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * @brief A node of a tree, and how its words are read and written.
+ *
+ * Leaf: item i is the region [to[i].first, keys[i]]. Inner node: item i leads to what lies above
+ * keys[i - 1] and not above keys[i]; the last key is UINT64_MAX, so each address leads somewhere.
+ * Keys of items that are not there are UINT64_MAX, and their flags 0.
+ *
+ * Readers may see a node while it is changed, or after it became another's: they bound what they
+ * read, and find out afterwards (tree_find.c). So all words are relaxed atomics; where a word takes
+ * more than one load, readers hold the lock, and plain accesses do.
+ */
+#ifndef VIRTQ_LIB_SPACE_TREE_NODE_H
+#define VIRTQ_LIB_SPACE_TREE_NODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "virtq/tree.h"
+
+enum {
+    TREE_ITEMS = 16,   /* Items of a node. */
+    TREE_ITEMS_MIN = 7 /* But for the root. */
+};
+
+#define TREE_NOWHERE UINT64_MAX
+
+struct tree_target {
+    uint64_t first; /* Leaf: first address. */
+    uint64_t where; /* Leaf: its pointer. Inner node: where the child begins. */
+};
+
+struct tree_node {
+    uint64_t keys[TREE_ITEMS];
+    struct tree_target to[TREE_ITEMS];
+    uint8_t flags[TREE_ITEMS]; /* Leaf: permissions. */
+    uint8_t marks[TREE_ITEMS]; /* Leaf: 1: looked up lately. The one thing readers write. */
+    uint64_t count;
+    uint64_t before; /* The leaf with lower addresses; TREE_NOWHERE: none. */
+    uint64_t after;  /* The leaf with higher ones; in the list of spare nodes, the next. */
+    uint64_t reserved;
+};
+
+_Static_assert(sizeof(struct tree_node) == VIRTQ_TREE_NODE_SIZE, "callers reckon with this size");
+_Static_assert(sizeof(struct tree_node) % VIRTQ_CACHE_LINE == 0, "nodes begin at a line");
+
+#if UINTPTR_MAX == UINT64_MAX
+#    define TREE_READERS_WAIT 0
+#    define TREE_LOAD(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
+#    define TREE_STORE(word, value) __atomic_store_n(&(word), (value), __ATOMIC_RELAXED)
+#else
+#    define TREE_READERS_WAIT 1
+#    define TREE_LOAD(word) (word)
+#    define TREE_STORE(word, value) ((word) = (value))
+#endif
+
+/** @brief The node at an offset that a writer knows to be one. */
+VIRTQ_INLINE struct tree_node *tree_node_at(const struct virtq_tree *tree, uint64_t offset)
+{
+    return (struct tree_node *)(void *)(tree->nodes + offset);
+}
+
+/* Four comparisons without a branch: a random address would be guessed wrong half of the time. */
+VIRTQ_TEMPLATE unsigned tree_rank4(const uint64_t *keys, uint64_t addr)
+{
+    return (unsigned)(TREE_LOAD(keys[0]) < addr) + (unsigned)(TREE_LOAD(keys[1]) < addr) +
+           (unsigned)(TREE_LOAD(keys[2]) < addr) + (unsigned)(TREE_LOAD(keys[3]) < addr);
+}
+
+/** @brief How many keys of a leaf are below `addr`, 0 to 16. */
+VIRTQ_TEMPLATE unsigned tree_rank(const struct tree_node *node, uint64_t addr)
+{
+    return (tree_rank4(node->keys, addr) + tree_rank4(node->keys + 4, addr)) +
+           (tree_rank4(node->keys + 8, addr) + tree_rank4(node->keys + 12, addr));
+}
+
+/** @brief Which child leads to `addr`, 0 to 15, whatever the keys are: the last of 16 is not asked.
+ */
+VIRTQ_TEMPLATE unsigned tree_child(const struct tree_node *node, uint64_t addr)
+{
+    return (tree_rank4(node->keys, addr) + tree_rank4(node->keys + 4, addr)) +
+           (tree_rank4(node->keys + 8, addr) + (unsigned)(TREE_LOAD(node->keys[12]) < addr) +
+            (unsigned)(TREE_LOAD(node->keys[13]) < addr) +
+            (unsigned)(TREE_LOAD(node->keys[14]) < addr));
+}
+
+#endif
