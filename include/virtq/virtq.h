@@ -28,6 +28,7 @@
 #include "space/iommu.h"
 #include "space/mux.h"
 #include "space/swiotlb.h"
+#include "space/swiotlb_queue.h"
 #include "split.h"
 #include "state.h"
 #include "types.h"

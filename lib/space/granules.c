@@ -139,27 +139,62 @@ static bool find(const struct virtq_granules *granules, uint64_t number,
     return false;
 }
 
+static bool take(struct virtq_granules *granules, uint64_t number, struct virtq_priv_place place,
+                 uint64_t *first)
+{
+    if (!find(granules, number, place, first)) {
+        return false;
+    }
+    flip(granules->used, *first, number);
+    flip(granules->starts, *first, 1);
+    granules->taken += number;
+    if (granules->taken > granules->high_water) {
+        granules->high_water = granules->taken;
+    }
+    return true;
+}
+
+static int refuse(struct virtq_granules *granules, uint64_t number, struct virtq_priv_place place)
+{
+    uint64_t lowest_place = 0;
+
+    if (settle(granules, number, place, &lowest_place)) {
+        granules->shortages++;
+        return VIRTQ_ENOMEM;
+    }
+    granules->impossible++;
+    return VIRTQ_ETOOBIG;
+}
+
+bool virtq_priv_granules_take(struct virtq_granules *granules, uint64_t number,
+                              struct virtq_priv_place place, uint64_t *first)
+{
+    bool taken;
+
+    virtq_priv_lock(&granules->lock);
+    taken = take(granules, number, place, first);
+    virtq_priv_unlock(&granules->lock);
+    return taken;
+}
+
+int virtq_priv_granules_refuse(struct virtq_granules *granules, uint64_t number,
+                               struct virtq_priv_place place)
+{
+    int error;
+
+    virtq_priv_lock(&granules->lock);
+    error = refuse(granules, number, place);
+    virtq_priv_unlock(&granules->lock);
+    return error;
+}
+
 int virtq_priv_granules_alloc(struct virtq_granules *granules, uint64_t number,
                               struct virtq_priv_place place, uint64_t *first)
 {
-    uint64_t lowest_place = 0;
-    int error = 0;
+    int error;
 
     virtq_priv_lock(&granules->lock);
-    if (find(granules, number, place, first)) {
-        flip(granules->used, *first, number);
-        flip(granules->starts, *first, 1);
-        granules->taken += number;
-        if (granules->taken > granules->high_water) {
-            granules->high_water = granules->taken;
-        }
-    } else if (settle(granules, number, place, &lowest_place)) {
-        granules->shortages++;
-        error = VIRTQ_ENOMEM;
-    } else {
-        granules->impossible++;
-        error = VIRTQ_ETOOBIG;
-    }
+    error = take(granules, number, place, first) ? 0 : refuse(granules, number, place);
     virtq_priv_unlock(&granules->lock);
     return error;
 }

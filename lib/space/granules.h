@@ -47,6 +47,14 @@ uint64_t virtq_priv_granules_of(const struct virtq_granules *granules, uint64_t 
 int virtq_priv_granules_alloc(struct virtq_granules *granules, uint64_t number,
                               struct virtq_priv_place place, uint64_t *first);
 
+/** @brief Takes `number` granules, or counts nothing and is false. */
+bool virtq_priv_granules_take(struct virtq_granules *granules, uint64_t number,
+                              struct virtq_priv_place place, uint64_t *first);
+
+/** @brief Counts that `number` granules were not to be had: VIRTQ_ENOMEM or VIRTQ_ETOOBIG. */
+int virtq_priv_granules_refuse(struct virtq_granules *granules, uint64_t number,
+                               struct virtq_priv_place place);
+
 /** @brief Granules of the slot that begins at `first`; 0 if none does. */
 uint64_t virtq_priv_granules_slot(struct virtq_granules *granules, uint64_t first);
 

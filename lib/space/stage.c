@@ -84,16 +84,11 @@ void virtq_priv_stage_gather(const struct virtq_copy *copy, unsigned char *to,
     }
 }
 
-static struct virtq_priv_stage_target *targets_of(struct virtq_priv_stage_record *record)
-{
-    return (struct virtq_priv_stage_target *)(void *)(record + 1);
-}
-
 /* The segments may be gone when the buffer comes back. */
 static void note_targets(struct virtq_priv_stage_record *record,
                          const struct virtq_segment *segments, unsigned count)
 {
-    struct virtq_priv_stage_target *targets = targets_of(record);
+    struct virtq_priv_stage_target *targets = virtq_priv_stage_targets(record);
     unsigned i;
 
     record->count = count;
@@ -129,22 +124,4 @@ void virtq_priv_stage_fill(const struct virtq_copy *copy, struct virtq_mapping *
     mapping->runs_readable = mapping->segments_readable != 0;
     mapping->runs_writable = mapping->segments_writable != 0;
     mapping->copied += plan->readable_len + plan->writable_len;
-}
-
-void virtq_priv_stage_drain(const struct virtq_copy *copy, struct virtq_mapping *mapping,
-                            const unsigned char *base, uint64_t written)
-{
-    struct virtq_priv_stage_record *record = mapping->record;
-    const struct virtq_priv_stage_target *targets = targets_of(record);
-    const unsigned char *from = base + record->writable;
-    uint32_t i;
-
-    for (i = 0; i < record->count && written != 0; i++) {
-        uint32_t len = written < targets[i].len ? (uint32_t)written : targets[i].len;
-
-        virtq_priv_copy_from_shared(copy, targets[i].base, from, len);
-        mapping->copied += len;
-        from += len;
-        written -= len;
-    }
 }

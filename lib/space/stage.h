@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+#include "copy/copy.h"
 #include "virtq/copy.h"
 #include "virtq/space.h"
 
@@ -42,12 +43,12 @@ struct virtq_priv_stage_target {
 
 /** @brief What draining needs, in private memory: nothing of it is ever read from the slot. */
 struct virtq_priv_stage_record {
-    uint64_t first;  /**< For the space: where the slot is ... */
-    uint64_t number; /**< ... and how large, or of what kind. */
-    uint64_t
-        writable;    /**< Where the writable part begins, in bytes from the start of the memory. */
-    uint32_t filled; /**< For the space: bytes that were filled, or 0. */
-    uint32_t count;  /**< How many targets follow. */
+    uint64_t first;     /**< For the space: where the slot is. */
+    uint32_t filled_at; /**< For the space: what was filled begins here in the slot ... */
+    uint32_t filled;    /**< ... and has so many bytes. */
+    uint64_t writable;  /**< Where the writable part begins, in bytes from the memory's start. */
+    uint64_t number;    /**< For the space: how large the slot is, or of what kind. */
+    uint64_t count;     /**< How many targets follow. */
 };
 
 /** @brief What a space asks for as virtq_space::record_fixed. */
@@ -72,12 +73,35 @@ void virtq_priv_stage_fill(const struct virtq_copy *copy, struct virtq_mapping *
                            const struct virtq_priv_stage_plan *plan, unsigned char *base,
                            virtq_addr_t addr, uint64_t offset);
 
+/** @brief Where a record's targets are. */
+VIRTQ_INLINE struct virtq_priv_stage_target *virtq_priv_stage_targets(
+    struct virtq_priv_stage_record *record)
+{
+    return (struct virtq_priv_stage_target *)(void *)(record + 1);
+}
+
 /** @brief Copies back what the device wrote, at most `written` bytes, over the writable segments in
  * order.
  * @param copy how @param mapping `record` and `copied` count
  * @param base the memory that slots are in @param written bytes, of any size */
-void virtq_priv_stage_drain(const struct virtq_copy *copy, struct virtq_mapping *mapping,
-                            const unsigned char *base, uint64_t written);
+VIRTQ_INLINE void virtq_priv_stage_drain(const struct virtq_copy *copy,
+                                         struct virtq_mapping *mapping, const unsigned char *base,
+                                         uint64_t written)
+{
+    struct virtq_priv_stage_record *record = mapping->record;
+    const struct virtq_priv_stage_target *targets = virtq_priv_stage_targets(record);
+    const unsigned char *from = base + record->writable;
+    uint64_t i;
+
+    for (i = 0; i < record->count && written != 0; i++) {
+        uint32_t len = written < targets[i].len ? (uint32_t)written : targets[i].len;
+
+        virtq_priv_copy_from_shared(copy, targets[i].base, from, len);
+        mapping->copied += len;
+        from += len;
+        written -= len;
+    }
+}
 
 /** @brief Copies segments into shared memory, one behind the other. */
 void virtq_priv_stage_gather(const struct virtq_copy *copy, unsigned char *to,

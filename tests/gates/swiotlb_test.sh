@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# What a buffer of 64 bytes costs in a pool, both copies and the zeroing included, counted by callgrind: mapped and unmapped
+# through slots of a queue's own. The limits hold for gcc on x86-64 with -O2.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=../support/functions.sh
+. "$here/../support/functions.sh"
+command -v valgrind >/dev/null || skip "no valgrind here"
+[ "$(uname -m)" = x86_64 ] || skip "the limits are for x86-64"
+"$CC" --version | grep -qi 'gcc\|Free Software' || skip "the limits are for gcc"
+
+include=(-I"$VIRTQ_SOURCE/include" -I"$VIRTQ_BUILD/include")
+program=$scratch/swiotlb
+"$CC" -std=gnu11 -O2 "${include[@]}" "$here/swiotlb.c" "$VIRTQ_STATIC" -o "$program"
+
+# collected KIND PART ROUNDS: instructions inside the functions of that kind
+collected() {
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect="count_$1_*" \
+        "$program" "$1" "$2" "$3" 2>&1 | awk '/Collected/ {print $4}'
+}
+
+# measure KIND PART: start-up cancels out between two lengths of run
+measure() {
+    local short long
+    short=$(collected "$1" "$2" 100)
+    long=$(collected "$1" "$2" 300)
+    awk -v a="$short" -v b="$long" 'BEGIN {printf "%.1f", (b - a) / 200}'
+}
+
+# limit WHAT COUNT LIMIT
+limit() {
+    printf '%-40s %6s instructions per buffer, at most %s\n' "$1" "$2" "$3"
+    awk -v each="$2" -v limit="$3" 'BEGIN {exit !(each <= limit)}' || fail "$1 takes $2 instructions, more than $3"
+}
+
+for part in readable writable; do
+    dynamic=$(measure dynamic "$part")
+    awk -v each="$dynamic" 'BEGIN {exit !(each > 0)}' || fail "nothing was counted"
+    limit "dynamic slot, 64 $part bytes" "$dynamic" 150
+done
