@@ -56,7 +56,7 @@ static uint32_t bytes_of(const char *size)
 /* Ways that ask nobody for a buffer need no family of curves. */
 static bool is_case(const struct bench_point *point)
 {
-    return point->at[AXIS_REQUEST] == 0 || point->at[AXIS_SPACE] == CROSS_IOMMU_STRICT;
+    return point->at[AXIS_REQUEST] == 0 || cross_way_asks((enum cross_way)point->at[AXIS_SPACE]);
 }
 
 static unsigned count_cases(const struct bench_command *command)

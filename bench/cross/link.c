@@ -73,7 +73,7 @@ static bool open_slot(struct cross_link *link, unsigned slot)
     unsigned char *payload = cross_world_payload(world, bytes);
     unsigned char *offered = payload;
 
-    if (payload != NULL && cross_world_stages(world)) {
+    if (payload != NULL && world->offer == CROSS_OFFER_STAGED) {
         offered = link->stages[slot] = cross_world_stage(world, bytes);
     }
     if (payload == NULL || offered == NULL) {
@@ -82,7 +82,7 @@ static bool open_slot(struct cross_link *link, unsigned slot)
     link->plain_segments[slot].base = payload;
     link->plain_segments[slot].len = bytes;
     link->segments[slot].len = bytes;
-    if (world->offer == CROSS_OFFER_ADDRESS || world->offer == CROSS_OFFER_STAGED_ADDRESS) {
+    if (world->offer != CROSS_OFFER_POINTER) {
         link->segments[slot].addr = cross_world_address(world, offered);
     } else {
         link->segments[slot].base = offered;
@@ -135,38 +135,19 @@ void cross_link_close(struct cross_link *link)
     free(link);
 }
 
-static void copy(const struct virtq_copy *hook,
-                 void (*how)(void *context, void *to, const void *from, size_t len), void *to,
-                 const void *from, size_t len)
-{
-    if (how != NULL) {
-        how(hook->context, to, from, len);
-    } else {
-        memcpy(to, from, len);
-    }
-    if (hook->done != NULL) {
-        hook->done(hook->context);
-    }
-}
-
 static void stage_in(struct cross_link *link, unsigned slot)
 {
-    const struct virtq_copy *hook = &link->world->copy;
-
-    copy(hook, hook->to_shared, link->stages[slot], link->plain_segments[slot].base,
-         link->plain_segments[slot].len);
+    memcpy(link->stages[slot], link->plain_segments[slot].base, link->plain_segments[slot].len);
 }
 
 static void stage_out(struct cross_link *link, unsigned slot, size_t written)
 {
-    const struct virtq_copy *hook = &link->world->copy;
-
-    copy(hook, hook->from_shared, link->plain_segments[slot].base, link->stages[slot], written);
+    memcpy(link->plain_segments[slot].base, link->stages[slot], written);
 }
 
 static bool fill(struct cross_link *link)
 {
-    bool copies = cross_world_stages(link->world) && link->world->config.to_device;
+    bool copies = link->world->offer == CROSS_OFFER_STAGED && link->world->config.to_device;
 
     for (unsigned done = 0; done < link->window; done += link->batch) {
         for (unsigned index = 0; copies && index < link->batch; index++) {
@@ -213,7 +194,7 @@ static bool serve(struct cross_link *link, bool touch)
 
 static bool drain(struct cross_link *link)
 {
-    bool copies = cross_world_stages(link->world) && !link->world->config.to_device;
+    bool copies = link->world->offer == CROSS_OFFER_STAGED && !link->world->config.to_device;
     uint32_t written = link->world->config.to_device ? 0 : link->world->config.bytes;
 
     for (unsigned done = 0; done < link->window;) {

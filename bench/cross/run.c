@@ -17,12 +17,6 @@ static bool open_queues(struct cross_run *run, const struct cross_config *config
     return error == 0;
 }
 
-static bool is_copied(enum cross_way way)
-{
-    return way == CROSS_SWIOTLB_DYNAMIC || way == CROSS_SWIOTLB_PERSISTENT ||
-           way == CROSS_BAR_CACHEABLE;
-}
-
 static bool open_floor(struct cross_run *run, const struct cross_config *config)
 {
     struct cross_config direct = *config;
@@ -33,7 +27,7 @@ static bool open_floor(struct cross_run *run, const struct cross_config *config)
     if (error == 0) {
         run->floor_link = cross_link_open(&run->floor_world, 0, &error);
     }
-    if (error == 0 && is_copied(config->way)) {
+    if (error == 0 && cross_way_copies(config->way)) {
         size_t bytes = (size_t)run->floor_world.window * config->bytes;
 
         run->copies = malloc(bytes);
@@ -174,7 +168,7 @@ const char *cross_run_floor_name(const struct cross_run *run)
     if (config->queues > 1 || config->request_ns > 0 || config->way == CROSS_DIRECT) {
         return NULL;
     }
-    return is_copied(config->way) ? "direct and a memcpy of the payload" : "direct";
+    return cross_way_copies(config->way) ? "direct and a memcpy of the payload" : "direct";
 }
 
 double cross_run_requests(const struct cross_run *run)

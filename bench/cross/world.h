@@ -12,9 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <virtq/copy.h>
 #include <virtq/space.h>
 #include <virtq/space/bar.h>
+#include <virtq/space/bar_stage.h>
 #include <virtq/space/direct.h>
 #include <virtq/space/iommu.h>
 #include <virtq/space/swiotlb.h>
@@ -29,11 +29,16 @@ enum cross_way {
     CROSS_IOMMU_STRICT,
     CROSS_IOMMU_PERSISTENT,
     CROSS_BAR_CACHEABLE,
+    CROSS_BAR_WRITE_COMBINING,
     CROSS_WAYS
 };
 
 /* Their names, for an axis. */
 extern const char *const cross_way_names[CROSS_WAYS + 1];
+
+/* Whether it copies the payload; whether it makes requests to a backend for each buffer. */
+bool cross_way_copies(enum cross_way way);
+bool cross_way_asks(enum cross_way way);
 
 #define CROSS_QUEUES_MAX 2u
 #define CROSS_WINDOW_MAX 64u
@@ -48,10 +53,9 @@ struct cross_config {
 
 /* How a payload is offered to a queue. */
 enum cross_offer {
-    CROSS_OFFER_POINTER,       /* where it lies; the space sees to the rest */
-    CROSS_OFFER_ADDRESS,       /* where it lies, by its device address */
-    CROSS_OFFER_STAGED,        /* copied into memory that the slot keeps, by pointer */
-    CROSS_OFFER_STAGED_ADDRESS /* the same, by its device address */
+    CROSS_OFFER_POINTER, /* where it lies; the space sees to the rest */
+    CROSS_OFFER_ADDRESS, /* where it lies, by its device address */
+    CROSS_OFFER_STAGED   /* copied into memory that the slot keeps, by its device address */
 };
 
 struct cross_world {
@@ -59,7 +63,6 @@ struct cross_world {
     enum cross_offer offer;
     struct virtq_space *driver[CROSS_QUEUES_MAX]; /* what each driver end is given */
     struct virtq_space *device;                   /* what every device end is given */
-    struct virtq_copy copy;                       /* how staged payload is copied */
     unsigned window;                              /* buffers outstanding on each queue */
     unsigned char *memory;                        /* what the device can reach */
     size_t size;
@@ -67,16 +70,17 @@ struct cross_world {
     unsigned char *own; /* the program's own memory, out of the device's reach */
     size_t own_size;
     size_t own_used;
-    void *books;         /* private memory of whatever the space has to keep */
-    virtq_addr_t shared; /* device address of `memory`, where it was shared as a whole */
+    void *books;        /* private memory of whatever the queues share */
+    virtq_addr_t first; /* device address of `memory`, for payload that is offered by address */
     struct virtq_direct direct;
     struct virtq_premapped premapped;
     struct virtq_swiotlb swiotlb;
     struct virtq_bar bar;
-    struct virtq_iommu iommu;
+    struct virtq_bar_stage stage;
     struct virtq_iommu_device iommu_device;
     struct virtq_domain domain;
     struct virtq_iova iova;
+    struct virtq_iommu iommu;
     struct cross_backend backend;
 };
 
@@ -97,12 +101,7 @@ void *cross_world_stage(struct cross_world *world, size_t bytes);
 /* The device address of memory from one of them, where it is offered by address. */
 static inline virtq_addr_t cross_world_address(const struct cross_world *world, const void *base)
 {
-    return world->shared + (virtq_addr_t)((const unsigned char *)base - world->memory);
-}
-
-static inline bool cross_world_stages(const struct cross_world *world)
-{
-    return world->offer == CROSS_OFFER_STAGED || world->offer == CROSS_OFFER_STAGED_ADDRESS;
+    return world->first + (virtq_addr_t)((const unsigned char *)base - world->memory);
 }
 
 #endif

@@ -19,8 +19,9 @@ struct curves {
 
 const struct bench_crossing_pair bench_crossing_pairs[] = {
     {"swiotlb-dynamic", "iommu-strict"},
-    {"swiotlb-dynamic", "iommu-persistent"},
+    {"swiotlb-dynamic", "iommu-lazy"},
     {"swiotlb-persistent", "iommu-strict"},
+    {"swiotlb-persistent", "iommu-lazy"},
     {"swiotlb-persistent", "iommu-persistent"},
     {NULL, NULL},
 };

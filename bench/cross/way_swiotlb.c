@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The device reaches a pool: payload is copied into a slot of it, of a buffer's own or one that is
+ * kept. */
+#include "cross/ways.h"
+
+static int open_pool(struct cross_world *world)
+{
+    struct virtq_swiotlb_config config = VIRTQ_SWIOTLB_CONFIG_INIT;
+
+    config.pool = world->memory;
+    config.pool_size = world->size;
+    config.addr = CROSS_FIRST;
+    config.granule = CROSS_GRANULE;
+    config.memory_size = virtq_swiotlb_private_size(world->size, CROSS_GRANULE);
+    config.memory = world->books = cross_private(config.memory_size);
+    if (world->books == NULL) {
+        return VIRTQ_ENOMEM;
+    }
+    world->device = &world->swiotlb.space;
+    return virtq_swiotlb_init(&world->swiotlb, &config);
+}
+
+int cross_swiotlb_dynamic_open(struct cross_world *world)
+{
+    cross_world_use(world, &world->swiotlb.space);
+    return open_pool(world);
+}
+
+int cross_swiotlb_persistent_open(struct cross_world *world)
+{
+    int error = open_pool(world);
+
+    /* The pool is the device's from the beginning: there is nothing to share. */
+    virtq_premapped_init(&world->premapped, &world->swiotlb.space);
+    cross_world_use(world, &world->premapped.space);
+    world->first = CROSS_FIRST;
+    return error;
+}
