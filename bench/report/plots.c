@@ -120,6 +120,13 @@ static const struct selection stream_rates[] = {
     {"packed, indirect", "stream", STREAM("packed", "indirect"), "space", "bytes_per_second", 1e9},
 };
 
+static const struct selection copy_ways[] = {
+    {"memcpy", "copy", {"way=memcpy"}, "bytes", "ns.median", 0},
+    {"memcpy, then the sum", "copy", {"way=apart"}, "bytes", "ns.median", 0},
+    {"copy and sum in one pass", "copy", {"way=fused"}, "bytes", "ns.median", 0},
+    {"streaming stores", "copy", {"way=streaming"}, "bytes", "ns.median", 0},
+};
+
 #define SELECTIONS(array) array, sizeof(array) / sizeof((array)[0])
 
 static const struct plot {
@@ -142,6 +149,7 @@ static const struct plot {
      true, SELECTIONS(matrix_shapes)},
     {"A file through the queue and back, inline tier", "", "GB per second", true,
      SELECTIONS(stream_rates)},
+    {"Ways to copy, one thread, hot memory", "bytes", "ns per copy", false, SELECTIONS(copy_ways)},
 };
 
 json_t *bench_plots_make(const json_t *root)
