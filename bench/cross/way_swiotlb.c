@@ -20,10 +20,39 @@ static int open_pool(struct cross_world *world)
     return virtq_swiotlb_init(&world->swiotlb, &config);
 }
 
+/* Classes for slots up to those of a payload, and one more for what its alignment adds. */
+static uint32_t classes_for(uint32_t bytes)
+{
+    uint32_t classes = 2;
+
+    while (((uint64_t)CROSS_GRANULE << (classes - 2)) < bytes &&
+           classes < VIRTQ_SWIOTLB_CLASSES_MAX) {
+        classes++;
+    }
+    return classes;
+}
+
 int cross_swiotlb_dynamic_open(struct cross_world *world)
 {
-    cross_world_use(world, &world->swiotlb.space);
-    return open_pool(world);
+    int error = open_pool(world);
+
+    if (error == 0 && !cross_world_open_ports(world)) {
+        error = VIRTQ_ENOMEM;
+    }
+    for (unsigned queue = 0; error == 0 && queue < world->config.queues; queue++) {
+        struct virtq_swiotlb_queue_config config = VIRTQ_SWIOTLB_QUEUE_CONFIG_INIT;
+        struct cross_port *port = world->ports[queue];
+
+        config.pool = &world->swiotlb;
+        config.classes = classes_for(world->config.bytes);
+        config.depth = world->window;
+        config.memory_size = virtq_swiotlb_queue_private_size(&config);
+        config.memory = port->memory = cross_private(config.memory_size);
+        error = config.memory == NULL ? VIRTQ_ENOMEM
+                                      : virtq_swiotlb_queue_init(&port->swiotlb, &config);
+        world->driver[queue] = &port->swiotlb.space;
+    }
+    return error;
 }
 
 int cross_swiotlb_persistent_open(struct cross_world *world)

@@ -29,6 +29,9 @@ void cross_iommu_close(struct cross_world *world);
 /* The same space for every driver end. */
 void cross_world_use(struct cross_world *world, struct virtq_space *space);
 
+/* A port for each queue. False: no memory. */
+bool cross_world_open_ports(struct cross_world *world);
+
 /* Zeroed, and on cache lines of its own; free() takes it back. NULL: none. */
 void *cross_private(size_t bytes);
 

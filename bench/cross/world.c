@@ -83,6 +83,17 @@ void cross_world_use(struct cross_world *world, struct virtq_space *space)
     }
 }
 
+bool cross_world_open_ports(struct cross_world *world)
+{
+    for (unsigned queue = 0; queue < world->config.queues; queue++) {
+        world->ports[queue] = cross_private(sizeof(struct cross_port));
+        if (world->ports[queue] == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static unsigned char *map(size_t size)
 {
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -115,6 +126,12 @@ int cross_world_open(struct cross_world *world, const struct cross_config *confi
 void cross_world_close(struct cross_world *world)
 {
     cross_iommu_close(world);
+    for (unsigned queue = 0; queue < CROSS_QUEUES_MAX; queue++) {
+        if (world->ports[queue] != NULL) {
+            free(world->ports[queue]->memory);
+            free(world->ports[queue]);
+        }
+    }
     if (world->memory != NULL) {
         (void)munmap(world->memory, world->size);
     }

@@ -18,6 +18,7 @@
 #include <virtq/space/direct.h>
 #include <virtq/space/iommu.h>
 #include <virtq/space/swiotlb.h>
+#include <virtq/space/swiotlb_queue.h>
 
 #include "cross/backend.h"
 
@@ -58,6 +59,12 @@ enum cross_offer {
     CROSS_OFFER_STAGED   /* copied into memory that the slot keeps, by its device address */
 };
 
+/* What one queue's driver end has to itself. */
+struct cross_port {
+    struct virtq_swiotlb_queue swiotlb;
+    void *memory; /* private memory of it */
+};
+
 struct cross_world {
     struct cross_config config;
     enum cross_offer offer;
@@ -72,6 +79,7 @@ struct cross_world {
     size_t own_used;
     void *books;        /* private memory of whatever the queues share */
     virtq_addr_t first; /* device address of `memory`, for payload that is offered by address */
+    struct cross_port *ports[CROSS_QUEUES_MAX]; /* NULL: that queue has nothing to itself */
     struct virtq_direct direct;
     struct virtq_premapped premapped;
     struct virtq_swiotlb swiotlb;

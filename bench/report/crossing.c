@@ -18,12 +18,9 @@ struct curves {
 };
 
 const struct bench_crossing_pair bench_crossing_pairs[] = {
-    {"swiotlb-dynamic", "iommu-strict"},
-    {"swiotlb-dynamic", "iommu-lazy"},
-    {"swiotlb-persistent", "iommu-strict"},
-    {"swiotlb-persistent", "iommu-lazy"},
-    {"swiotlb-persistent", "iommu-persistent"},
-    {NULL, NULL},
+    {"swiotlb-dynamic", "iommu-strict"},        {"swiotlb-dynamic", "iommu-lazy"},
+    {"swiotlb-persistent", "iommu-strict"},     {"swiotlb-persistent", "iommu-lazy"},
+    {"swiotlb-persistent", "iommu-persistent"}, {NULL, NULL},
 };
 
 bool bench_crossing_is_point(const json_t *row, const struct bench_crossing_at *at,
