@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "iova.h"
+
 /* What is asked for: `span` is the length in whole granules minus 1, so that 2^64 bytes fit in. */
 struct request {
     uint64_t span;
@@ -180,5 +182,18 @@ int virtq_iova_free(struct virtq_iova *iova, virtq_addr_t addr)
         return VIRTQ_EINVAL;
     }
     replace(iova, at, at + 1, NULL);
+    return 0;
+}
+
+int virtq_priv_iova_find(const struct virtq_iova *iova, virtq_addr_t addr, virtq_addr_t *first,
+                         uint64_t *len)
+{
+    unsigned at = range_from(iova, addr);
+
+    if (at == iova->count || iova->ranges[at].first > addr || iova->ranges[at].reserved) {
+        return VIRTQ_EINVAL;
+    }
+    *first = iova->ranges[at].first;
+    *len = iova->ranges[at].last - iova->ranges[at].first + 1;
     return 0;
 }

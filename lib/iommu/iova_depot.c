@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../space/lock.h"
+#include "iova.h"
 
 /* Locks are taken in this order: the list of caches, one cache, the depot. A cache's owner asks for
  * a drain without its own lock, so two owners that run dry at once cannot wait for each other. */
@@ -143,6 +144,17 @@ int virtq_iova_depot_free(struct virtq_iova_depot *depot, virtq_addr_t addr)
 
     virtq_priv_lock(&depot->lock);
     error = virtq_iova_free(depot->iova, addr);
+    virtq_priv_unlock(&depot->lock);
+    return error;
+}
+
+int virtq_priv_iova_depot_find(struct virtq_iova_depot *depot, virtq_addr_t addr,
+                               virtq_addr_t *first, uint64_t *len)
+{
+    int error;
+
+    virtq_priv_lock(&depot->lock);
+    error = virtq_priv_iova_find(depot->iova, addr, first, len);
     virtq_priv_unlock(&depot->lock);
     return error;
 }

@@ -19,6 +19,10 @@ struct virtq_iova_magazine *virtq_priv_iova_depot_empty(struct virtq_iova_depot 
                                                         size_t order,
                                                         struct virtq_iova_magazine *full);
 
+/** @brief The allocation that holds an address: its begin, and its length. 0 or VIRTQ_EINVAL. */
+int virtq_priv_iova_depot_find(struct virtq_iova_depot *depot, virtq_addr_t addr,
+                               virtq_addr_t *first, uint64_t *len);
+
 /** @brief Registers a cache and gives it its magazines: 0 or VIRTQ_ENOMEM. */
 int virtq_priv_iova_depot_join(struct virtq_iova_depot *depot, struct virtq_iova_cache *cache);
 

@@ -26,7 +26,7 @@ struct spaces_buffer {
     struct virtq_segment segments[SPACES_SEGMENTS];
     struct virtq_run runs[SPACES_RUNS];
     struct virtq_mapping mapping;
-    uint64_t record[128];
+    uint64_t record[512];
 };
 
 /** @brief Maps `readable` + `writable` segments that are filled in already, with room for
