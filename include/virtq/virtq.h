@@ -7,6 +7,7 @@
 #ifndef VIRTQ_VIRTQ_H
 #define VIRTQ_VIRTQ_H
 
+#include "access.h"
 #include "api.h"
 #include "chain.h"
 #include "copy.h"
