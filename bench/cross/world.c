@@ -13,15 +13,9 @@ enum { RING_BYTES = 1 << 16, SLACK = 1 << 20 };
 enum { OUTSTANDING_BYTES = 2 << 20 };
 
 /* In the order of enum cross_way. */
-const char *const cross_way_names[CROSS_WAYS + 1] = {"direct",
-                                                     "premapped",
-                                                     "swiotlb-dynamic",
-                                                     "swiotlb-persistent",
-                                                     "iommu-strict",
-                                                     "iommu-persistent",
-                                                     "bar-cacheable",
-                                                     "bar-write-combining",
-                                                     NULL};
+const char *const cross_way_names[CROSS_WAYS + 1] = {
+    "direct",     "premapped",        "swiotlb-dynamic", "swiotlb-persistent",  "iommu-strict",
+    "iommu-lazy", "iommu-persistent", "bar-cacheable",   "bar-write-combining", NULL};
 
 static const struct {
     int (*open)(struct cross_world *world);
@@ -32,7 +26,8 @@ static const struct {
     [CROSS_SWIOTLB_DYNAMIC] = {cross_swiotlb_dynamic_open, CROSS_OFFER_POINTER},
     [CROSS_SWIOTLB_PERSISTENT] = {cross_swiotlb_persistent_open, CROSS_OFFER_STAGED},
     [CROSS_IOMMU_STRICT] = {cross_iommu_strict_open, CROSS_OFFER_POINTER},
-    [CROSS_IOMMU_PERSISTENT] = {cross_iommu_persistent_open, CROSS_OFFER_ADDRESS},
+    [CROSS_IOMMU_LAZY] = {cross_iommu_lazy_open, CROSS_OFFER_POINTER},
+    [CROSS_IOMMU_PERSISTENT] = {cross_iommu_persistent_open, CROSS_OFFER_POINTER},
     [CROSS_BAR_CACHEABLE] = {cross_bar_cacheable_open, CROSS_OFFER_POINTER},
     [CROSS_BAR_WRITE_COMBINING] = {cross_bar_write_combining_open, CROSS_OFFER_POINTER},
 };
@@ -52,7 +47,7 @@ bool cross_way_copies(enum cross_way way)
 
 bool cross_way_asks(enum cross_way way)
 {
-    return way == CROSS_IOMMU_STRICT;
+    return way == CROSS_IOMMU_STRICT || way == CROSS_IOMMU_LAZY;
 }
 
 static size_t round_up(size_t bytes, size_t to)

@@ -17,6 +17,7 @@
 #include <virtq/space/bar_stage.h>
 #include <virtq/space/direct.h>
 #include <virtq/space/iommu.h>
+#include <virtq/space/iommu_queue.h>
 #include <virtq/space/swiotlb.h>
 #include <virtq/space/swiotlb_queue.h>
 
@@ -28,6 +29,7 @@ enum cross_way {
     CROSS_SWIOTLB_DYNAMIC,
     CROSS_SWIOTLB_PERSISTENT,
     CROSS_IOMMU_STRICT,
+    CROSS_IOMMU_LAZY,
     CROSS_IOMMU_PERSISTENT,
     CROSS_BAR_CACHEABLE,
     CROSS_BAR_WRITE_COMBINING,
@@ -62,7 +64,9 @@ enum cross_offer {
 /* What one queue's driver end has to itself. */
 struct cross_port {
     struct virtq_swiotlb_queue swiotlb;
-    void *memory; /* private memory of it */
+    struct virtq_iommu_queue iommu;
+    void *memory;        /* private memory of one of them */
+    virtq_addr_t shared; /* where all the device's memory is mapped, once; 0: it is not */
 };
 
 struct cross_world {
@@ -88,7 +92,7 @@ struct cross_world {
     struct virtq_iommu_device iommu_device;
     struct virtq_domain domain;
     struct virtq_iova iova;
-    struct virtq_iommu iommu;
+    struct virtq_iova_depot depot;
     struct cross_backend backend;
 };
 
