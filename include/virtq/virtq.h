@@ -32,6 +32,7 @@
 #include "space/mux.h"
 #include "space/swiotlb.h"
 #include "space/swiotlb_queue.h"
+#include "space/swiotlb_request.h"
 #include "split.h"
 #include "state.h"
 #include "types.h"

@@ -76,11 +76,52 @@ static void dynamic(unsigned writable, unsigned rounds)
     }
 }
 
+COUNTED int count_persistent_prepare(struct virtq_swiotlb_request *request,
+                                     const struct virtq_segment *segment, uint16_t writable,
+                                     struct virtq_buffer *buffer);
+COUNTED int count_persistent_prepare(struct virtq_swiotlb_request *request,
+                                     const struct virtq_segment *segment, uint16_t writable,
+                                     struct virtq_buffer *buffer)
+{
+    return virtq_swiotlb_request_prepare(request, segment, (uint16_t)(1 - writable), writable,
+                                         buffer);
+}
+
+COUNTED uint64_t count_persistent_complete(struct virtq_swiotlb_request *request, uint64_t written);
+COUNTED uint64_t count_persistent_complete(struct virtq_swiotlb_request *request, uint64_t written)
+{
+    return virtq_swiotlb_request_complete(request, written);
+}
+
+static void persistent(uint16_t writable, unsigned rounds)
+{
+    struct virtq_swiotlb_request request;
+    unsigned char data[BYTES];
+    struct virtq_segment segment = {.base = data, .len = BYTES};
+    unsigned round;
+
+    check(virtq_swiotlb_request_init(&request, 1, &pool, NULL, BYTES, BYTES) == 0, "request");
+    for (round = 0; round < rounds; round++) {
+        struct virtq_buffer buffer = {.cookie = NULL};
+        unsigned char *slot;
+
+        memset(data, (int)round, BYTES);
+        check(count_persistent_prepare(&request, &segment, writable, &buffer) == 0, "prepare");
+        slot = pool_bytes + buffer.segments[0].addr;
+        check(slot[BYTES - 1] == (unsigned char)round, "data lost");
+        memset(slot, (int)(round ^ 0x55), BYTES);
+        check(count_persistent_complete(&request, writable != 0 ? BYTES : 0) ==
+                  (writable != 0 ? BYTES : 0),
+              "complete");
+        check(data[BYTES - 1] == (unsigned char)(writable != 0 ? round ^ 0x55 : round), "reply");
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct virtq_swiotlb_config config = VIRTQ_SWIOTLB_CONFIG_INIT;
     struct virtq_swiotlb_queue_config cache = VIRTQ_SWIOTLB_QUEUE_CONFIG_INIT;
-    unsigned writable;
+    uint16_t writable;
     unsigned rounds;
 
     check(argc == 4, "usage: swiotlb dynamic|persistent readable|writable ROUNDS");
@@ -95,6 +136,10 @@ int main(int argc, char **argv)
     cache.memory_size = virtq_swiotlb_queue_private_size(&cache);
     cache.memory = zeroed(cache.memory_size);
     check(virtq_swiotlb_queue_init(&queue, &cache) == 0, "queue");
-    dynamic(writable, rounds);
+    if (strcmp(argv[1], "persistent") == 0) {
+        persistent(writable, rounds);
+    } else {
+        dynamic(writable, rounds);
+    }
     return 0;
 }
