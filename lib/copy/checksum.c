@@ -106,7 +106,7 @@ void virtq_checksum_add(struct virtq_checksum *checksum, const void *from, size_
     while (len != 0) {
         size_t block = len < VIRTQ_PRIV_CHECKSUM_BLOCK ? len : VIRTQ_PRIV_CHECKSUM_BLOCK;
 
-        virtq_priv_checksum_go_on(checksum, virtq_priv_checksum_tail(NULL, at, block), block);
+        virtq_priv_checksum_go_on(checksum, virtq_priv_checksum_sum(at, block), block);
         at += block;
         len -= block;
     }

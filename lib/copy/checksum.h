@@ -43,6 +43,9 @@ void virtq_priv_checksum_avx2(struct virtq_checksum *checksum, void *out, const 
 void virtq_priv_checksum_avx512(struct virtq_checksum *checksum, void *out, const void *in,
                                 size_t len);
 
+/** @brief The partial sum of up to VIRTQ_PRIV_CHECKSUM_BLOCK bytes, which are not copied. */
+uint64_t virtq_priv_checksum_sum(const unsigned char *from, size_t len);
+
 /** @brief Whether this processor and the system let AVX2 be used. */
 int virtq_priv_has_avx2(void);
 /** @brief Whether they let AVX-512BW be used, and it is not slower than AVX2. */
@@ -67,40 +70,46 @@ VIRTQ_TEMPLATE void virtq_priv_checksum_go_on(struct virtq_checksum *checksum, u
 }
 
 /** @brief Copies one word and adds it to `sum`. It passes through a register that the compiler
- * knows nothing of: otherwise it might load it from shared memory again for the sum. */
-#define VIRTQ_PRIV_CHECKSUM_STEP(type, sum, to, from, len) \
-    do {                                                   \
-        type word;                                         \
-        memcpy(&word, from, sizeof(word));                 \
-        VIRTQ_OPAQUE(word);                                \
-        (from) += sizeof(word);                            \
-        (len) -= sizeof(word);                             \
-        (sum) += word;                                     \
-        if ((to) != NULL) {                                \
-            memcpy(to, &word, sizeof(word));               \
-            (to) += sizeof(word);                          \
-        }                                                  \
+ * knows nothing of: otherwise it might load it from shared memory again for the sum.
+ * @param copying constant 0: it is only summed */
+#define VIRTQ_PRIV_CHECKSUM_STEP(type, sum, to, from, len, copying) \
+    do {                                                            \
+        type word;                                                  \
+        memcpy(&word, from, sizeof(word));                          \
+        VIRTQ_OPAQUE(word);                                         \
+        (from) += sizeof(word);                                     \
+        (len) -= sizeof(word);                                      \
+        (sum) += word;                                              \
+        if (copying) {                                              \
+            memcpy(to, &word, sizeof(word));                        \
+            (to) += sizeof(word);                                   \
+        }                                                           \
     } while (0)
 
-/** @brief The last few bytes, or all of them where nothing wider is known.
- * @param to NULL: nothing is copied */
+/** @brief The last few bytes. */
 VIRTQ_TEMPLATE uint64_t virtq_priv_checksum_tail(unsigned char *to, const unsigned char *from,
-                                                 size_t len)
+                                                 size_t len, int copying)
 {
     uint64_t sum = 0;
 
-    while (len >= sizeof(uint32_t)) {
-        VIRTQ_PRIV_CHECKSUM_STEP(uint32_t, sum, to, from, len);
+    while (len >= sizeof(uint64_t)) {
+        uint64_t both = 0;
+
+        VIRTQ_PRIV_CHECKSUM_STEP(uint64_t, both, to, from, len, copying);
+        sum += (both & VIRTQ_PRIV_LOW32) + (both >> 32);
+    }
+    if (len >= sizeof(uint32_t)) {
+        VIRTQ_PRIV_CHECKSUM_STEP(uint32_t, sum, to, from, len, copying);
     }
     if (len >= sizeof(uint16_t)) {
-        VIRTQ_PRIV_CHECKSUM_STEP(uint16_t, sum, to, from, len);
+        VIRTQ_PRIV_CHECKSUM_STEP(uint16_t, sum, to, from, len, copying);
     }
     if (len != 0) {
         /* The first byte of a word, whose second one is 0. */
         unsigned char last[2] = {0, 0};
         uint16_t padded;
 
-        VIRTQ_PRIV_CHECKSUM_STEP(unsigned char, last[0], to, from, len);
+        VIRTQ_PRIV_CHECKSUM_STEP(unsigned char, last[0], to, from, len, copying);
         memcpy(&padded, last, sizeof(padded));
         sum += padded;
     }

@@ -51,7 +51,7 @@ int virtq_priv_has_avx512(void)
 
 AVX2 VIRTQ_TEMPLATE vector256 rest256(unsigned char *to, const unsigned char *from, size_t len)
 {
-    return (vector256){virtq_priv_checksum_tail(to, from, len)};
+    return (vector256){virtq_priv_checksum_tail(to, from, len, 1)};
 }
 
 AVX2 void virtq_priv_checksum_avx2(struct virtq_checksum *checksum, void *out, const void *in,

@@ -9,7 +9,7 @@ typedef uint64_t vector __attribute__((vector_size(16)));
 
 VIRTQ_TEMPLATE vector rest128(unsigned char *to, const unsigned char *from, size_t len)
 {
-    return (vector){virtq_priv_checksum_tail(to, from, len)};
+    return (vector){virtq_priv_checksum_tail(to, from, len, 1)};
 }
 
 void virtq_priv_checksum_simd128(struct virtq_checksum *checksum, void *out, const void *in,

@@ -60,7 +60,11 @@
             VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, low, high);             \
             VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, low_odd, high_odd);     \
         }                                                                          \
-        while (len >= sizeof(vector)) {                                            \
+        if (len >= 2 * sizeof(vector)) {                                           \
+            VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, low, high);             \
+            VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, low_odd, high_odd);     \
+        }                                                                          \
+        if (len >= sizeof(vector)) {                                               \
             VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, low, high);             \
         }                                                                          \
         if (len != 0) {                                                            \
