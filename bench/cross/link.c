@@ -65,35 +65,42 @@ static int open_device(struct cross_link *link)
                : virtq_device_init(link->device_memory, size, &config, &link->device, NULL);
 }
 
-/* Puts the payload where the way wants it: the segment, and the memory behind it. */
+/* Puts the payload where the program has it, and offers it as the way wants it. */
 static bool open_slot(struct cross_link *link, unsigned slot)
 {
-    struct cross_world *world = link->world;
-    uint32_t bytes = world->config.bytes;
-    unsigned char *payload = cross_world_payload(world, bytes);
-    unsigned char *offered = payload;
+    const struct cross_config *config = &link->world->config;
+    unsigned char *payload = cross_world_payload(link->world, config->bytes);
 
-    if (payload != NULL && world->offer == CROSS_OFFER_STAGED) {
-        offered = link->stages[slot] = cross_world_stage(world, bytes);
-    }
-    if (payload == NULL || offered == NULL) {
+    if (payload == NULL) {
         return false;
     }
     link->plain_segments[slot].base = payload;
-    link->plain_segments[slot].len = bytes;
-    link->segments[slot].len = bytes;
-    if (world->offer != CROSS_OFFER_POINTER) {
-        link->segments[slot].addr = cross_world_address(world, offered);
-    } else {
-        link->segments[slot].base = offered;
-    }
+    link->plain_segments[slot].len = config->bytes;
     link->plain[slot].segments = &link->plain_segments[slot];
-    link->plain[slot].readable = world->config.to_device;
-    link->plain[slot].writable = !world->config.to_device;
+    link->plain[slot].readable = config->to_device;
+    link->plain[slot].writable = !config->to_device;
+    link->segments[slot] = link->plain_segments[slot];
+    if (link->world->offer == CROSS_OFFER_ADDRESS) {
+        link->segments[slot].addr = cross_world_address(link->world, payload);
+    }
     link->buffers[slot] = link->plain[slot];
     link->buffers[slot].segments = &link->segments[slot];
     link->buffers[slot].cookie = &link->buffers[slot];
     return true;
+}
+
+static int open_requests(struct cross_link *link)
+{
+    const struct cross_config *config = &link->world->config;
+    int error = 0;
+
+    if (link->world->offer == CROSS_OFFER_REQUEST) {
+        error = virtq_swiotlb_request_init(link->requests, link->window, &link->world->swiotlb,
+                                           NULL, config->to_device ? config->bytes : 0,
+                                           config->to_device ? 0 : config->bytes);
+        link->has_requests = error == 0;
+    }
+    return error;
 }
 
 struct cross_link *cross_link_open(struct cross_world *world, unsigned queue, int *error)
@@ -115,6 +122,9 @@ struct cross_link *cross_link_open(struct cross_world *world, unsigned queue, in
     for (unsigned slot = 0; *error == 0 && slot < link->window; slot++) {
         *error = open_slot(link, slot) ? 0 : VIRTQ_ENOMEM;
     }
+    if (*error == 0) {
+        *error = open_requests(link);
+    }
     if (*error != 0) {
         cross_link_close(link);
         return NULL;
@@ -130,28 +140,32 @@ void cross_link_close(struct cross_link *link)
     if (link->driver != NULL) {
         virtq_driver_destroy(link->driver);
     }
+    if (link->has_requests) {
+        virtq_swiotlb_request_fini(link->requests, link->window);
+    }
     free(link->driver_memory);
     free(link->device_memory);
     free(link);
 }
 
-static void stage_in(struct cross_link *link, unsigned slot)
+/* Brings a batch into its slots. */
+static bool prepare(struct cross_link *link, unsigned first)
 {
-    memcpy(link->stages[slot], link->plain_segments[slot].base, link->plain_segments[slot].len);
-}
-
-static void stage_out(struct cross_link *link, unsigned slot, size_t written)
-{
-    memcpy(link->plain_segments[slot].base, link->stages[slot], written);
+    for (unsigned slot = first; slot < first + link->batch; slot++) {
+        if (virtq_swiotlb_request_prepare(&link->requests[slot], link->plain[slot].segments,
+                                          link->plain[slot].readable, link->plain[slot].writable,
+                                          &link->buffers[slot]) != 0) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool fill(struct cross_link *link)
 {
-    bool copies = link->world->offer == CROSS_OFFER_STAGED && link->world->config.to_device;
-
     for (unsigned done = 0; done < link->window; done += link->batch) {
-        for (unsigned index = 0; copies && index < link->batch; index++) {
-            stage_in(link, done + index);
+        if (link->has_requests && !prepare(link, done)) {
+            return false;
         }
         if (virtq_driver_add(link->driver, &link->buffers[done], link->batch) != (int)link->batch ||
             virtq_driver_publish(link->driver) != link->batch) {
@@ -194,7 +208,6 @@ static bool serve(struct cross_link *link, bool touch)
 
 static bool drain(struct cross_link *link)
 {
-    bool copies = link->world->offer == CROSS_OFFER_STAGED && !link->world->config.to_device;
     uint32_t written = link->world->config.to_device ? 0 : link->world->config.bytes;
 
     for (unsigned done = 0; done < link->window;) {
@@ -207,8 +220,9 @@ static bool drain(struct cross_link *link)
                 link->completions[index].len != written) {
                 return false;
             }
-            if (copies) {
-                stage_out(link, slot, written);
+            if (link->has_requests &&
+                virtq_swiotlb_request_complete(&link->requests[slot], written) != written) {
+                return false;
             }
         }
         if (count <= 0) {

@@ -24,7 +24,8 @@ struct cross_link {
     struct virtq_segment segments[CROSS_WINDOW_MAX];       /* as it is offered */
     struct virtq_buffer plain[CROSS_WINDOW_MAX];
     struct virtq_buffer buffers[CROSS_WINDOW_MAX];
-    unsigned char *stages[CROSS_WINDOW_MAX];
+    struct virtq_swiotlb_request requests[CROSS_WINDOW_MAX]; /* that keep their slots */
+    bool has_requests;
     struct virtq_completion completions[CROSS_WINDOW_MAX];
     struct virtq_chain chains[CROSS_WINDOW_MAX];
     struct virtq_used_buffer used[CROSS_WINDOW_MAX];

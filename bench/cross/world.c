@@ -24,7 +24,7 @@ static const struct {
     [CROSS_DIRECT] = {cross_direct_open, CROSS_OFFER_POINTER},
     [CROSS_PREMAPPED] = {cross_premapped_open, CROSS_OFFER_ADDRESS},
     [CROSS_SWIOTLB_DYNAMIC] = {cross_swiotlb_dynamic_open, CROSS_OFFER_POINTER},
-    [CROSS_SWIOTLB_PERSISTENT] = {cross_swiotlb_persistent_open, CROSS_OFFER_STAGED},
+    [CROSS_SWIOTLB_PERSISTENT] = {cross_swiotlb_persistent_open, CROSS_OFFER_REQUEST},
     [CROSS_IOMMU_STRICT] = {cross_iommu_strict_open, CROSS_OFFER_POINTER},
     [CROSS_IOMMU_LAZY] = {cross_iommu_lazy_open, CROSS_OFFER_POINTER},
     [CROSS_IOMMU_PERSISTENT] = {cross_iommu_persistent_open, CROSS_OFFER_POINTER},
@@ -176,10 +176,5 @@ void *cross_world_payload(struct cross_world *world, size_t bytes)
         return take(world->own, world->own_size, &world->own_used, cross_stride(bytes),
                     CROSS_GRANULE);
     }
-    return reachable(world, cross_stride(bytes), CROSS_GRANULE);
-}
-
-void *cross_world_stage(struct cross_world *world, size_t bytes)
-{
     return reachable(world, cross_stride(bytes), CROSS_GRANULE);
 }

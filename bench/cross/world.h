@@ -20,6 +20,7 @@
 #include <virtq/space/iommu_queue.h>
 #include <virtq/space/swiotlb.h>
 #include <virtq/space/swiotlb_queue.h>
+#include <virtq/space/swiotlb_request.h>
 
 #include "cross/backend.h"
 
@@ -58,7 +59,7 @@ struct cross_config {
 enum cross_offer {
     CROSS_OFFER_POINTER, /* where it lies; the space sees to the rest */
     CROSS_OFFER_ADDRESS, /* where it lies, by its device address */
-    CROSS_OFFER_STAGED   /* copied into memory that the slot keeps, by its device address */
+    CROSS_OFFER_REQUEST  /* through a slot of the pool that it keeps */
 };
 
 /* What one queue's driver end has to itself. */
@@ -104,11 +105,10 @@ void cross_world_close(struct cross_world *world);
  * that memory alone is measured. */
 unsigned cross_window(uint32_t bytes);
 
-/* Memory for a ring, where the device reaches it; for a payload, where the program has it; for a
- * slot's stage, where the device reaches it. NULL: none left. */
+/* Memory for a ring, where the device reaches it; for a payload, where the program has it. NULL:
+ * none left. */
 void *cross_world_ring(struct cross_world *world, size_t bytes);
 void *cross_world_payload(struct cross_world *world, size_t bytes);
-void *cross_world_stage(struct cross_world *world, size_t bytes);
 
 /* The device address of memory from one of them, where it is offered by address. */
 static inline virtq_addr_t cross_world_address(const struct cross_world *world, const void *base)
