@@ -115,18 +115,21 @@ Test(space_bar_set, refuses_regions_that_overlap)
     regions_open(&r);
     cr_assert_eq(virtq_bar_set_init(&set, r.list, 0), VIRTQ_EINVAL);
     cr_assert_eq(virtq_bar_set_init(&set, r.list, VIRTQ_BAR_SET_REGIONS + 1), VIRTQ_EINVAL);
-    two[0] = &r.bars[1];
-    two[1] = &other;
-    config.base = r.memory[2];
     config.size = sizes[2];
     config.permissions = SPACES_BOTH;
     config.shift = SHIFT;
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         config.base = i == 1 ? r.memory[1] + sizes[1] - 1 : r.memory[2]; /* One byte in common. */
-        config.id = i == 0 ? ids[1] : 1;
-        config.shift = i == 2 ? 0 : SHIFT; /* Plain offsets, as those of id 0. */
+        config.id = i == 0 ? ids[1] : i == 3 ? ids[0] : 1;
+        /* Plain offsets, as those of id 0; and an id that is there, at another place. */
+        config.shift = i == 2 ? 0 : i == 3 ? 40 : SHIFT;
         cr_assert_eq(virtq_bar_init_config(&other, &config), 0);
-        cr_assert_eq(virtq_bar_set_init(&set, two, 2), i < 3 ? VIRTQ_EINVAL : 0);
+        two[0] = i == 3 ? &r.bars[0] : &r.bars[1];
+        two[1] = &other;
+        cr_assert_eq(virtq_bar_set_init(&set, two, 2), i < 4 ? VIRTQ_EINVAL : 0);
+        two[1] = two[0];
+        two[0] = &other;
+        cr_assert_eq(virtq_bar_set_init(&set, two, 2), i < 4 ? VIRTQ_EINVAL : 0);
     }
     regions_close(&r);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Memory types of a region, and ids in device addresses. M9. */
+static void note(const void *at, unsigned width);
+#define VIRTQ_SHM_TRACE(pointer, width, access) note((pointer), (width))
+
 #include "support/guarded.h"
 #include "support/runner.h"
 #include "support/spaces.h"
@@ -9,6 +12,15 @@
 enum { SIZE = 4096 };
 
 static unsigned char memory[SIZE] __attribute__((aligned(64)));
+
+static unsigned noted; /* Bytes. */
+
+static void note(const void *at, unsigned width)
+{
+    cr_assert(width == 2 || width == 4 || width == 8, "an access of %u bytes", width);
+    cr_assert_eq((uintptr_t)at % width, 0u, "an odd access");
+    noted += width;
+}
 
 static struct virtq_bar_config describe(void)
 {
@@ -69,7 +81,9 @@ Test(space_bar_type, m9_a_ring_is_zeroed_to_its_last_byte_and_no_further)
     for (unsigned at = 0; at < 16; at += 2) {
         for (unsigned len = 0; len <= 64; len += 2) {
             memset(memory, 0x5a, 128);
+            noted = 0;
             virtq_shm_zero(memory + at, len);
+            cr_assert_eq(noted, len);
             for (unsigned i = 0; i < 128; i++) {
                 cr_assert_eq(memory[i], i >= at && i < at + len ? 0 : 0x5a);
             }

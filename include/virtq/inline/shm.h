@@ -163,6 +163,7 @@ VIRTQ_INLINE void virtq_shm_zero(void *base, uint64_t len)
                                : (low & 3u) == 0u && len >= 4u ? 4u
                                                                : 2u;
 
+        VIRTQ_SHM_TRACE(at, width, VIRTQ_ACCESS_STORE);
         if (width == 8u) {
             __atomic_store_n((uint64_t *)(void *)at, 0u, __ATOMIC_RELAXED);
         } else if (width == 4u) {
