@@ -174,4 +174,80 @@ static inline void booked_init(struct booked *booked, enum booked_way way, virtq
     booked->next = next;
 }
 
+enum {
+    SPAN = 0x10000,   /* Addresses of a member. */
+    MEMORY = 0x1000,  /* Bytes of memory of a route. */
+    UNROUTED = 0x3000 /* Where memory in no route begins. */
+};
+
+/* Three members of whom none calls an address what queues call it; memory of a page each. */
+static unsigned char memory[4 * MEMORY];
+
+struct three {
+    struct booked booked[3];
+    struct virtq_mux_member members[3];
+    struct virtq_mux_route routes[3];
+    struct virtq_mux_config config;
+    struct virtq_mux mux;
+    struct spaces_buffer buffer;
+};
+
+static inline void describe(struct three *three, enum booked_way way)
+{
+    const struct virtq_mux_config config = VIRTQ_MUX_CONFIG_INIT;
+
+    memset(three, 0, sizeof(*three));
+    for (unsigned i = 0; i < 3; i++) {
+        booked_init(&three->booked[i], way, 0x700000);
+        three->members[i] =
+            (struct virtq_mux_member){.space = &three->booked[i].space,
+                                      .first = (virtq_addr_t)(i + 1) << 32,
+                                      .last = ((virtq_addr_t)(i + 1) << 32) + SPAN - 1,
+                                      .own = 0x700000,
+                                      .permissions = SPACES_BOTH};
+        three->routes[i].first = (uintptr_t)memory + i * (uintptr_t)MEMORY;
+        three->routes[i].last = three->routes[i].first + MEMORY - 1;
+        three->routes[i].member = i;
+    }
+    three->config = config;
+    three->config.members = three->members;
+    three->config.routes = three->routes;
+    three->config.member_count = 3;
+    three->config.route_count = 3;
+}
+
+static inline void open(struct three *three, enum booked_way way)
+{
+    describe(three, way);
+    cr_assert_eq(virtq_mux_init(&three->mux, &three->config), 0);
+}
+
+/* Segments of 10, 20, 30, ... bytes in the memory of the members that `where` names. */
+static inline void lay(struct three *three, const char *where)
+{
+    for (unsigned i = 0; where[i] != 0; i++) {
+        spaces_segment(&three->buffer, i,
+                       memory + (size_t)(where[i] - '0') * MEMORY + (size_t)i * 200, (i + 1) * 10);
+        three->buffer.segments[i].route = 0;
+    }
+}
+
+static inline int map(struct three *three, unsigned readable, unsigned writable, unsigned capacity)
+{
+    return spaces_map(&three->mux.space, &three->buffer, readable, writable, capacity);
+}
+
+static inline virtq_addr_t at(unsigned member, virtq_addr_t offset)
+{
+    return ((virtq_addr_t)(member + 1) << 32) + offset;
+}
+
+static inline void expect(const struct three *three, unsigned run, virtq_addr_t addr, uint32_t len)
+{
+    cr_assert_eq(three->buffer.runs[run].addr, addr, "run %u is at %llx", run,
+                 (unsigned long long)three->buffer.runs[run].addr);
+    cr_assert_eq(three->buffer.runs[run].len, len, "run %u has %u bytes", run,
+                 (unsigned)three->buffer.runs[run].len);
+}
+
 #endif
