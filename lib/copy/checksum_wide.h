@@ -70,7 +70,7 @@
         if (len != 0) {                                                            \
             low_odd += rest(to, from, len);                                        \
         }                                                                          \
-        low += high + low_odd + high_odd;                                          \
+        low = (low + high) + (low_odd + high_odd);                                 \
         for (unsigned i = 0; i < sizeof(vector) / sizeof(uint64_t); i++) {         \
             sum += low[i];                                                         \
         }                                                                          \

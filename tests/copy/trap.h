@@ -160,11 +160,12 @@ static inline bool trap_open(void)
 {
     struct sigaction segv = {.sa_flags = SA_SIGINFO};
     struct sigaction step = {.sa_flags = SA_SIGINFO};
+    const char *preload = getenv("LD_PRELOAD");
     size_t page = guarded_page();
     unsigned char *room;
     int file;
 
-    if (getenv("LD_PRELOAD") != NULL && strstr(getenv("LD_PRELOAD"), "valgrind") != NULL) {
+    if (preload != NULL && strstr(preload, "valgrind") != NULL) {
         return false;
     }
     file = (int)syscall(SYS_memfd_create, "trap", 0);
