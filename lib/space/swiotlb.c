@@ -21,8 +21,14 @@ static int swiotlb_map(struct virtq_space *space, struct virtq_mapping *mapping)
     struct virtq_priv_stage_plan plan;
     uint64_t number;
     uint64_t first;
-    int error = virtq_priv_stage_plan(mapping, &shape, &plan);
+    int error;
 
+    if (virtq_priv_swiotlb_pass(swiotlb, mapping)) {
+        record->number = 0;
+        record->count = 0;
+        return 0;
+    }
+    error = virtq_priv_stage_plan(mapping, &shape, &plan);
     if (error != 0) {
         return error;
     }
@@ -47,6 +53,9 @@ static void swiotlb_unmap(struct virtq_space *space, struct virtq_mapping *mappi
     struct virtq_swiotlb *swiotlb = (struct virtq_swiotlb *)space;
     const struct virtq_priv_stage_record *record = mapping->record;
 
+    if (record->number == 0) {
+        return;
+    }
     virtq_priv_stage_drain(&swiotlb->copy, mapping, swiotlb->pool, written);
     virtq_priv_swiotlb_release(swiotlb, record->first, record->number);
 }
@@ -116,6 +125,9 @@ int virtq_swiotlb_init(struct virtq_swiotlb *swiotlb, const struct virtq_swiotlb
 {
     int error = check_config(config);
 
+    if (error == 0 && config->host.share != NULL) {
+        error = config->host.share(config->host.context, config->pool, config->pool_size);
+    }
     if (error != 0) {
         return error;
     }
@@ -136,9 +148,29 @@ int virtq_swiotlb_init(struct virtq_swiotlb *swiotlb, const struct virtq_swiotlb
     swiotlb->addr = config->addr;
     swiotlb->low_mask = config->low_mask;
     swiotlb->copy = config->copy;
+    swiotlb->host = config->host;
     virtq_priv_granules_init(&swiotlb->granules, config->pool_size, config->granule,
                              config->memory);
+    /* After it was made common, which may leave anything there. */
     virtq_priv_copy_zero(&swiotlb->copy, swiotlb->pool, (size_t)swiotlb->pool_size);
     virtq_priv_copy_done(&swiotlb->copy);
+    return 0;
+}
+
+int virtq_swiotlb_fini(struct virtq_swiotlb *swiotlb)
+{
+    struct virtq_swiotlb_usage usage;
+
+    virtq_swiotlb_read_usage(swiotlb, &usage);
+    if (usage.used != 0) {
+        return VIRTQ_EBUSY;
+    }
+    /* The device may have left bytes where nothing was granted; the next owner is not to see them.
+     */
+    virtq_priv_copy_zero(&swiotlb->copy, swiotlb->pool, (size_t)swiotlb->pool_size);
+    virtq_priv_copy_done(&swiotlb->copy);
+    if (swiotlb->host.unshare != NULL) {
+        swiotlb->host.unshare(swiotlb->host.context, swiotlb->pool, swiotlb->pool_size);
+    }
     return 0;
 }

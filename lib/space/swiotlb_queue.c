@@ -6,14 +6,14 @@
 
 #include "copy/copy.h"
 #include "granules.h"
-#include "region.h"
 #include "stage.h"
 #include "swiotlb_pool.h"
 
 enum { DEPTH_MOST = 65536 };
 
 /* What record->number is: a class, if the buffer came in the short way; a class with this bit, if
- * in the long one; or granules with the other, if the slot goes back to the pool. */
+ * in the long one; or granules with the other, if the slot goes back to the pool: 0 of them, if the
+ * buffer was there already. */
 #define LONG_WAY ((uint64_t)1 << 8)
 #define FROM_POOL ((uint64_t)1 << 63)
 
@@ -132,8 +132,14 @@ VIRTQ_OUTLINE int map_parts(struct virtq_swiotlb_queue *queue, struct virtq_mapp
                                                  queue->low_mask};
     struct virtq_priv_stage_record *record = mapping->record;
     struct virtq_priv_stage_plan plan;
-    int error = virtq_priv_stage_plan(mapping, &shape, &plan);
+    int error;
 
+    if (virtq_priv_swiotlb_pass(queue->pool, mapping)) {
+        record->number = FROM_POOL;
+        record->count = 0;
+        return 0;
+    }
+    error = virtq_priv_stage_plan(mapping, &shape, &plan);
     if (error == 0) {
         error = take(queue, record, plan.len);
     }
@@ -162,7 +168,8 @@ static int queue_map(struct virtq_space *space, struct virtq_mapping *mapping)
 
     if (VIRTQ_UNLIKELY((uint32_t)mapping->segments_readable + writable != 1 ||
                        mapping->capacity == 0 ||
-                       !virtq_priv_memory_legal(segment->base, segment->len))) {
+                       (uintptr_t)segment->base + segment->len < segment->len ||
+                       (uintptr_t)segment->base - (uintptr_t)queue->base < queue->size)) {
         return map_parts(queue, mapping);
     }
     at = (uintptr_t)segment->base & queue->low_mask;
@@ -196,6 +203,9 @@ VIRTQ_OUTLINE void unmap_parts(struct virtq_swiotlb_queue *queue, struct virtq_m
     const uint64_t bytes = bytes_of(queue, record);
     struct virtq_swiotlb_class *free;
 
+    if (bytes == 0) {
+        return;
+    }
     virtq_priv_stage_drain(&queue->copy, mapping, queue->base, written);
     if ((record->number & FROM_POOL) == 0) {
         free = &queue->free[record->number & (LONG_WAY - 1)];
@@ -321,6 +331,7 @@ static void build(struct virtq_swiotlb_queue *queue,
     queue->space.guard_wait = NULL;
     queue->pool = pool;
     queue->base = pool->pool;
+    queue->size = pool->pool_size;
     queue->addr = pool->addr;
     queue->shift = pool->granules.shift;
     queue->part_mask = ((uint64_t)1 << queue->shift) - 1;

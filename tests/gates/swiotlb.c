@@ -38,16 +38,18 @@ static void *zeroed(size_t bytes)
     return memory;
 }
 
-COUNTED int count_dynamic_map(struct virtq_mapping *mapping);
-COUNTED int count_dynamic_map(struct virtq_mapping *mapping)
+COUNTED int count_dynamic_map(struct virtq_space *space, struct virtq_mapping *mapping);
+COUNTED int count_dynamic_map(struct virtq_space *space, struct virtq_mapping *mapping)
 {
-    return queue.space.ops->map(&queue.space, mapping);
+    return space->ops->map(space, mapping);
 }
 
-COUNTED void count_dynamic_unmap(struct virtq_mapping *mapping, uint64_t written);
-COUNTED void count_dynamic_unmap(struct virtq_mapping *mapping, uint64_t written)
+COUNTED void count_dynamic_unmap(struct virtq_space *space, struct virtq_mapping *mapping,
+                                 uint64_t written);
+COUNTED void count_dynamic_unmap(struct virtq_space *space, struct virtq_mapping *mapping,
+                                 uint64_t written)
 {
-    queue.space.ops->unmap(&queue.space, mapping, written);
+    space->ops->unmap(space, mapping, written);
 }
 
 static void dynamic(unsigned writable, unsigned rounds)
@@ -68,10 +70,10 @@ static void dynamic(unsigned writable, unsigned rounds)
                                         .capacity = 2};
 
         memset(data, (int)round, BYTES);
-        check(count_dynamic_map(&mapping) == 0, "map");
+        check(count_dynamic_map(&queue.space, &mapping) == 0, "map");
         check(pool_bytes[runs[0].addr + BYTES - 1] == (unsigned char)round, "data lost");
         memset(pool_bytes + runs[0].addr, (int)(round ^ 0x55), BYTES);
-        count_dynamic_unmap(&mapping, writable != 0 ? BYTES : 0);
+        count_dynamic_unmap(&queue.space, &mapping, writable != 0 ? BYTES : 0);
         check(data[BYTES - 1] == (unsigned char)(writable != 0 ? round ^ 0x55 : round), "reply");
     }
 }

@@ -198,3 +198,71 @@ Test(space_swiotlb_pool, refuses_illegal_configurations)
     cr_assert_eq(swiotlb.space.linear.last, UINT64_MAX, "L6: the pool may end at the top");
     guarded_free(base, page);
 }
+
+struct sharer {
+    unsigned shared;
+    unsigned unshared;
+    void *base;
+    uint64_t len;
+    int answer;
+};
+
+static int share_pages(void *context, void *base, uint64_t len)
+{
+    struct sharer *sharer = context;
+
+    sharer->shared++;
+    sharer->base = base;
+    sharer->len = len;
+    if (sharer->answer == 0) {
+        memset(base, 0xcd, (size_t)len); /* As a change of keys does. */
+    }
+    return sharer->answer;
+}
+
+static void unshare_pages(void *context, void *base, uint64_t len)
+{
+    struct sharer *sharer = context;
+
+    sharer->unshared += sharer->base == base && sharer->len == len;
+}
+
+Test(space_swiotlb_pool, pages_are_shared_once_with_the_host_and_once_taken_back)
+{
+    struct sharer sharer = {.answer = -77};
+    struct virtq_swiotlb_config config = VIRTQ_SWIOTLB_CONFIG_INIT;
+    struct virtq_swiotlb before;
+    struct pool pool;
+    void *slot;
+    int i;
+
+    pool_open(&pool, 4096, 64, 0);
+    config.pool = pool.base;
+    config.pool_size = pool.size;
+    config.memory = pool.bits;
+    config.memory_size = virtq_swiotlb_private_size(4096, 64);
+    config.host = (struct virtq_swiotlb_host){share_pages, unshare_pages, &sharer};
+    pool.bits[0] = 5;
+    before = pool.swiotlb;
+    cr_assert_eq(virtq_swiotlb_init(&pool.swiotlb, &config), -77);
+    cr_assert_eq(pool.bits[0], 5u);
+    cr_assert(memcmp(&before, &pool.swiotlb, sizeof(before)) == 0, "untouched");
+    sharer.answer = 0;
+    cr_assert_eq(virtq_swiotlb_init(&pool.swiotlb, &config), 0);
+    cr_assert(is_zero(&pool));
+    for (i = 0; i < 10; i++) {
+        unsigned char data[16] = {1};
+
+        cr_assert_eq(map_two(&pool, data, 8, data + 8, 8), 0);
+    }
+    cr_assert_eq(virtq_swiotlb_alloc(&pool.swiotlb, 64, 0, &slot), 0);
+    cr_assert_eq(virtq_swiotlb_fini(&pool.swiotlb), VIRTQ_EBUSY);
+    cr_assert_eq(sharer.unshared, 0u);
+    cr_assert_eq(virtq_swiotlb_free(&pool.swiotlb, slot), 0);
+    pool.base[100] = 0xee; /* The device's. */
+    cr_assert_eq(virtq_swiotlb_fini(&pool.swiotlb), 0);
+    cr_assert(is_zero(&pool));
+    cr_assert_eq(sharer.shared, 2u);
+    cr_assert_eq(sharer.unshared, 1u);
+    pool_close(&pool);
+}

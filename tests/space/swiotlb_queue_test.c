@@ -357,3 +357,57 @@ Test(space_swiotlb_queue, L5_two_queues_on_two_threads_share_a_pool)
     cr_assert_eq(usage_of(&pool).used, 0u);
     pool_close(&pool);
 }
+
+static void pass_through(struct virtq_space *space, struct pool *pool)
+{
+    struct spaces_buffer buffer;
+    unsigned char own[16] = {1};
+    struct virtq_swiotlb_usage before;
+    unsigned char *slot;
+    void *base;
+
+    cr_assert_eq(virtq_swiotlb_alloc(&pool->swiotlb, 256, 0, &base), 0);
+    before = usage_of(pool);
+    slot = base;
+    memset(slot, 0x31, 256);
+    spaces_segment(&buffer, 0, slot + 3, 10);
+    cr_assert_eq(spaces_map(space, &buffer, 1, 0, 2), 0);
+    cr_assert_eq(buffer.runs[0].addr, ADDR + (virtq_addr_t)(slot + 3 - pool->base));
+    spaces_unmap(space, &buffer, 0);
+    spaces_segment(&buffer, 1, slot + 200, 56);
+    cr_assert_eq(spaces_map(space, &buffer, 1, 1, 2), 0);
+    cr_assert_eq(buffer.runs[1].addr, ADDR + (virtq_addr_t)(slot + 200 - pool->base));
+    cr_assert_eq(buffer.runs[1].len, 56u);
+    cr_assert_eq(buffer.mapping.copied, 0u);
+    cr_assert_eq(usage_of(pool).used, before.used);
+    spaces_unmap(space, &buffer, 56);
+    cr_assert_eq(slot[3], 0x31, "left alone");
+    cr_assert_eq(slot[255], 0x31);
+    /* Partly elsewhere, or in too many pieces: copied like any other. */
+    spaces_segment(&buffer, 1, own, sizeof(own));
+    cr_assert_eq(spaces_map(space, &buffer, 1, 1, 2), 0);
+    cr_assert_eq(buffer.mapping.copied, 26u);
+    spaces_unmap(space, &buffer, 0);
+    spaces_segment(&buffer, 1, slot + 100, 5);
+    spaces_segment(&buffer, 2, slot + 50, 5);
+    cr_assert_eq(spaces_map(space, &buffer, 3, 0, 2), 0);
+    cr_assert_eq(buffer.mapping.runs_readable, 1);
+    cr_assert_eq(buffer.mapping.copied, 20u);
+    spaces_unmap(space, &buffer, 0);
+    cr_assert_eq(virtq_swiotlb_free(&pool->swiotlb, base), 0);
+}
+
+Test(space_swiotlb_queue, what_lies_in_the_pool_already_is_not_copied)
+{
+    struct cache cache;
+    struct pool pool;
+
+    pool_open(&pool, 4096, 64, 0);
+    cache_open(&cache, &pool, 4, 4);
+    pass_through(space_of(&pool), &pool);
+    pass_through(&cache.queue.space, &pool);
+    (void)virtq_swiotlb_queue_flush(&cache.queue);
+    cr_assert_eq(usage_of(&pool).used, 0u);
+    cr_assert(is_zero(&pool));
+    pool_close(&pool);
+}

@@ -18,6 +18,9 @@
  * order.
  * - Pool and slots are zeroed at creation and on release: the device finds granted bytes or zeros,
  * nothing else.
+ * - A buffer whose segments lie in the pool already (memory of virtq_swiotlb_alloc()) is not
+ * copied: each segment becomes a run, if there is room for as many runs, which there always is for
+ * two.
  * - Nothing in the pool is ever read but payload. What is needed to undo a mapping is kept in
  * private memory.
  * - The low bits of addresses are kept, if asked: `(slot & mask) == (original & mask)`.
@@ -42,6 +45,19 @@
 
 VIRTQ_BEGIN_DECLS
 
+/** @brief How a pool's pages become common to both sides, and private again: for guests whose
+ * memory is encrypted. All of it may be zero. Each is called once in a pool's life, never for a
+ * buffer. */
+struct virtq_swiotlb_host {
+    /** Makes [base, base + len) common with the other side, in virtq_swiotlb_init(); what was there
+     * may be lost. 0, or a negative number, and then nothing is common. NULL: nothing to do. */
+    int (*share)(void *context, void *base, uint64_t len);
+    /** Makes it private again, in virtq_swiotlb_fini(). NULL: nothing to do. */
+    void (*unshare)(void *context, void *base, uint64_t len);
+    /** First argument of each. */
+    void *context;
+};
+
 /** @brief How a pool is to be. Begin with #VIRTQ_SWIOTLB_CONFIG_INIT. */
 struct virtq_swiotlb_config {
     size_t struct_size; /**< sizeof(struct virtq_swiotlb_config): lets the struct grow. */
@@ -58,14 +74,16 @@ struct virtq_swiotlb_config {
     size_t memory_size;     /**< Bytes of `memory`. */
     struct virtq_copy copy; /**< How bytes get into the pool and out of it; zero: plainly. Called on
                                every thread that maps, so its context must be safe for that. */
+    struct virtq_swiotlb_host host; /**< How its pages become common; zero: they are. */
 };
 
 /** @brief The initial value of a struct virtq_swiotlb_config. */
 #define VIRTQ_SWIOTLB_CONFIG_INIT                                        \
     {                                                                    \
         sizeof(struct virtq_swiotlb_config), NULL, 0, 0, 64, 0, NULL, 0, \
+            {NULL, NULL, NULL, NULL, NULL},                              \
         {                                                                \
-            NULL, NULL, NULL, NULL, NULL                                 \
+            NULL, NULL, NULL                                             \
         }                                                                \
     }
 
@@ -79,6 +97,7 @@ struct virtq_swiotlb {
     struct virtq_granules
         granules;           /**< Which granules are taken; its bits lie in private memory. */
     struct virtq_copy copy; /**< How bytes get into the pool and out of it. */
+    struct virtq_swiotlb_host host; /**< How its pages become private again. */
 };
 
 /** @brief How full a pool is and was. */
@@ -104,10 +123,18 @@ VIRTQ_API size_t virtq_swiotlb_private_size(uint64_t pool_size, uint32_t granule
  * @param swiotlb result; owned by the caller, must outlive every queue on it; never in memory the
  * device can reach
  * @param config  read during the call only
- * @return 0; VIRTQ_EINVAL (sizes, alignment, mask, a range that wraps) or VIRTQ_ENOMEM (private
- * memory too small): `swiotlb` and pool are untouched. Any thread, before the first queue. */
+ * @return 0; VIRTQ_EINVAL (sizes, alignment, mask, a range that wraps), VIRTQ_ENOMEM (private
+ * memory too small), or what virtq_swiotlb_host::share answered if that is not 0: `swiotlb` and
+ * pool are untouched. Any thread, before the first queue. */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_swiotlb_init(struct virtq_swiotlb *swiotlb,
                                                   const struct virtq_swiotlb_config *config);
+
+/** @brief Ends a pool: its pages become private again, zeroed.
+ * @param swiotlb a pool that no queue and no other space uses any more
+ * @return 0, after which only virtq_swiotlb_init() may be called on it; or VIRTQ_EBUSY (slots are
+ * still taken, those that a struct virtq_swiotlb_queue keeps included): nothing changed. Any
+ * thread, and no other at the same time. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_swiotlb_fini(struct virtq_swiotlb *swiotlb);
 
 /** @brief The largest buffer that an otherwise empty pool can always take, however it is aligned
  * and however it is divided into a readable and a writable part. A larger one may still fit, or is

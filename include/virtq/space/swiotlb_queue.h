@@ -86,6 +86,7 @@ struct virtq_swiotlb_queue {
     struct virtq_space space;   /**< What the queue is given: `&queue.space`. */
     struct virtq_swiotlb *pool; /**< Where slots come from. */
     unsigned char *base;        /**< First byte of the pool. */
+    uint64_t size;              /**< Bytes of the pool. */
     virtq_addr_t addr;          /**< Device address of `base`. */
     uint64_t slot_mask;         /**< Alignment of slots minus 1. */
     uint64_t part_mask;         /**< A granule's bytes minus 1. */
