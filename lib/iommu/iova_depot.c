@@ -192,8 +192,8 @@ void virtq_priv_iova_depot_leave(struct virtq_iova_depot *depot, struct virtq_io
     virtq_priv_lock(&depot->caches_lock);
     for (link = &depot->caches; *link != NULL && *link != cache; link = &(*link)->next) {
     }
-    if (*link == cache) {
-        *link = cache->next;
+    if (*link != NULL) {
+        *link = (*link)->next;
     }
     virtq_priv_lock(&depot->lock);
     for (order = 0; order < VIRTQ_IOVA_ORDERS; order++) {

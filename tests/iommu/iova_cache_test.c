@@ -83,19 +83,19 @@ Test(iommu_iova_cache, what_cannot_be_made_is_refused)
 Test(iommu_iova_cache, L5_in_steady_state_no_shared_lock_is_taken)
 {
     static struct store store;
-    virtq_addr_t addrs[40];
+    virtq_addr_t addrs[100];
 
     store_open(&store, 0, PAGES, MAGAZINES);
-    for (unsigned i = 0; i < 40; i++) {
+    for (unsigned i = 0; i < 100; i++) {
         cr_assert_eq(virtq_iova_cache_alloc(&store.caches[0], PAGE, &addrs[i]), 0);
     }
     store.depot.lock = 1;
     store.depot.caches_lock = 1;
     for (unsigned round = 0; round < 1000; round++) {
-        for (unsigned i = 0; i < 40; i++) {
+        for (unsigned i = 0; i < 100; i++) {
             cr_assert_eq(virtq_iova_cache_free(&store.caches[0], addrs[i], PAGE), 0);
         }
-        for (unsigned i = 0; i < 40; i++) {
+        for (unsigned i = 0; i < 100; i++) {
             cr_assert_eq(virtq_iova_cache_alloc(&store.caches[0], PAGE, &addrs[i]), 0);
         }
     }

@@ -44,12 +44,15 @@ static void cut(uint64_t seed, virtq_addr_t top)
         struct virtq_iommu_pages pages;
         virtq_addr_t at = addr;
         uint64_t number = 0;
+        uint64_t before = 0;
 
         while (virtq_iommu_pages_next(sizes, &rest, &pages) == 1) {
             cr_assert_eq(pages.first, at);
             cr_assert_eq((uintptr_t)pages.base, base + (at - addr));
             cr_assert((sizes & pages.size) == pages.size && pages.size != 0);
             cr_assert_eq((pages.first | (uintptr_t)pages.base) & (pages.size - 1), 0u);
+            cr_assert_neq(pages.size, before, "as many at once as there are");
+            before = pages.size;
             at += pages.size * pages.count;
             number += pages.count;
         }

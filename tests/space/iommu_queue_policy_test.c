@@ -162,7 +162,7 @@ static void fill(struct spaces_buffer *buffer, unsigned count, uint64_t *seed)
         uint64_t len = PAGE;
 
         if (random_below(seed, 2) != 0) {
-            base += random_below(seed, PAGE);
+            base += random_below(seed, 4) != 0 ? random_below(seed, PAGE) : 0;
             len = 1 + random_below(seed, 2 * PAGE - (uint64_t)(base - data) % PAGE);
         }
         spaces_segment(buffer, i, base, len);
@@ -182,6 +182,18 @@ static uint64_t device_writes(const struct spaces_buffer *buffer, uint64_t writt
         }
     }
     return done;
+}
+
+/* The device may write what it likes into the pool; only what it reports may come back. */
+static void device_scribbles(const struct spaces_buffer *buffer)
+{
+    for (unsigned r = 0; r < buffer->mapping.runs_writable; r++) {
+        const struct virtq_run *run = &buffer->runs[buffer->mapping.runs_readable + r];
+
+        if (run->addr >= pool_addr && run->addr < pool_addr + POOL) {
+            memset(reach(run->addr, SPACES_WRITE), 0xff, run->len);
+        }
+    }
 }
 
 static void check_read(const struct spaces_buffer *buffer, unsigned readable)
@@ -234,6 +246,7 @@ static void distrusted(uint32_t policy, uint64_t seed)
             cr_assert(whole, "exactly a segment, or the pool");
         }
         check_read(&buffer, readable);
+        device_scribbles(&buffer);
         written = device_writes(&buffer, random_below(&seed, 4 * PAGE));
         spaces_unmap(space_of(0), &buffer, written);
         for (unsigned i = readable; i < count; i++) {
