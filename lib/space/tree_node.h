@@ -61,28 +61,26 @@ VIRTQ_INLINE struct tree_node *tree_node_at(const struct virtq_tree *tree, uint6
     return (struct tree_node *)(void *)(tree->nodes + offset);
 }
 
-/* Four comparisons without a branch: a random address would be guessed wrong half of the time. */
-VIRTQ_TEMPLATE unsigned tree_rank4(const uint64_t *keys, uint64_t addr)
+/** @brief Which child leads to `addr`, 0 to 15, whatever the keys are: the last of 16 is not asked.
+ * Without a branch: a
+ * random address would be guessed wrong half of the time. */
+VIRTQ_TEMPLATE unsigned tree_child(const struct tree_node *node, uint64_t addr)
 {
-    return (unsigned)(TREE_LOAD(keys[0]) < addr) + (unsigned)(TREE_LOAD(keys[1]) < addr) +
-           (unsigned)(TREE_LOAD(keys[2]) < addr) + (unsigned)(TREE_LOAD(keys[3]) < addr);
+    unsigned four = 4 * ((unsigned)(TREE_LOAD(node->keys[3]) < addr) +
+                         (unsigned)(TREE_LOAD(node->keys[7]) < addr) +
+                         (unsigned)(TREE_LOAD(node->keys[11]) < addr));
+
+    return four + (unsigned)(TREE_LOAD(node->keys[four]) < addr) +
+           (unsigned)(TREE_LOAD(node->keys[four + 1]) < addr) +
+           (unsigned)(TREE_LOAD(node->keys[four + 2]) < addr);
 }
 
 /** @brief How many keys of a leaf are below `addr`, 0 to 16. */
 VIRTQ_TEMPLATE unsigned tree_rank(const struct tree_node *node, uint64_t addr)
 {
-    return (tree_rank4(node->keys, addr) + tree_rank4(node->keys + 4, addr)) +
-           (tree_rank4(node->keys + 8, addr) + tree_rank4(node->keys + 12, addr));
-}
+    unsigned at = tree_child(node, addr);
 
-/** @brief Which child leads to `addr`, 0 to 15, whatever the keys are: the last of 16 is not asked.
- */
-VIRTQ_TEMPLATE unsigned tree_child(const struct tree_node *node, uint64_t addr)
-{
-    return (tree_rank4(node->keys, addr) + tree_rank4(node->keys + 4, addr)) +
-           (tree_rank4(node->keys + 8, addr) + (unsigned)(TREE_LOAD(node->keys[12]) < addr) +
-            (unsigned)(TREE_LOAD(node->keys[13]) < addr) +
-            (unsigned)(TREE_LOAD(node->keys[14]) < addr));
+    return at + (unsigned)(TREE_LOAD(node->keys[at]) < addr);
 }
 
 #endif
