@@ -5,6 +5,7 @@
 
 #include "../space/lock.h"
 #include "../space/tree.h"
+#include "iotlb_private.h"
 
 /* What an update or an invalidation of a range does to the table. */
 struct cut {
@@ -26,11 +27,16 @@ int virtq_iotlb_init(struct virtq_iotlb *iotlb, unsigned capacity, void *memory,
     int error = virtq_priv_tree_init(&iotlb->tree, capacity, memory, size);
 
     if (error == 0) {
-        iotlb->space = NULL;
-        iotlb->dropped = 0;
-        iotlb->lock = 0;
+        const struct virtq_tree tree = iotlb->tree;
+
+        *iotlb = (struct virtq_iotlb){.tree = tree};
     }
     return error;
+}
+
+void virtq_iotlb_set_eviction(struct virtq_iotlb *iotlb, bool evicts)
+{
+    iotlb->evicts = evicts ? 1u : 0u;
 }
 
 /* The part of an entry from `first` to `last`. Not by pointer: the base may be NULL, where all
@@ -143,33 +149,95 @@ static void tell_space(struct virtq_iotlb *iotlb)
     }
 }
 
+/* Second chance: whoever was looked up since the hand was last there stays for a round, so what a
+ * buffer has found so far is not what goes for what it still needs. A round clears all marks; that
+ * readers set them again meanwhile does not prolong it. */
+static void evict(struct virtq_iotlb *iotlb)
+{
+    struct virtq_region entry = {.last = 0};
+    unsigned step;
+
+    for (step = 0; step <= iotlb->tree.count; step++) {
+        if (!virtq_priv_tree_from(&iotlb->tree, iotlb->hand, &entry)) {
+            iotlb->hand = 0;
+            (void)virtq_priv_tree_from(&iotlb->tree, 0, &entry);
+        }
+        iotlb->hand = entry.last + 1; /* Behind the last address comes the first. */
+        if (!virtq_priv_tree_take_mark(&iotlb->tree, entry.last)) {
+            break;
+        }
+    }
+    virtq_priv_tree_begin(&iotlb->tree);
+    virtq_priv_tree_remove(&iotlb->tree, entry.last);
+    virtq_priv_tree_commit(&iotlb->tree);
+    iotlb->evicted++;
+}
+
+/* VIRTQ_ENOMEM if there is no room, and none is to be made. */
+static int make_room(struct virtq_iotlb *iotlb, const struct virtq_region *region, bool evicts,
+                     struct cut *cut)
+{
+    for (;;) {
+        plan_cut(iotlb, region->first, region->last, cut);
+        plan_merge(iotlb, region, cut);
+        if (has_room(iotlb, cut, 1)) {
+            return 0;
+        }
+        if (!evicts || iotlb->tree.count == 0) {
+            return VIRTQ_ENOMEM;
+        }
+        evict(iotlb);
+    }
+}
+
+int virtq_priv_iotlb_enter(struct virtq_iotlb *iotlb, const struct virtq_region *region,
+                           bool evicts, bool *replaced, bool *evicted)
+{
+    uint64_t before;
+    struct cut cut;
+    int error;
+
+    *replaced = false;
+    virtq_priv_lock(&iotlb->lock);
+    before = iotlb->evicted;
+    plan_cut(iotlb, region->first, region->last, &cut);
+    plan_merge(iotlb, region, &cut);
+    if (cut.overlapping == 1 && cut.left == 2 && cut.merges_low && cut.merges_high) {
+        error = 0; /* Known already, as the middle of an entry. To cut that might need room. */
+    } else {
+        error = make_room(iotlb, region, evicts, &cut);
+        if (error == 0) {
+            *replaced = cut.overlapping != 0;
+            virtq_priv_tree_begin(&iotlb->tree);
+            replace(&iotlb->tree, region, &cut);
+            virtq_priv_tree_commit(&iotlb->tree);
+        }
+    }
+    if (error == 0) {
+        virtq_priv_iotlb_resolve_misses(iotlb, region);
+    }
+    *evicted = iotlb->evicted != before;
+    virtq_priv_unlock(&iotlb->lock);
+    return error;
+}
+
 int virtq_iotlb_update(struct virtq_iotlb *iotlb, virtq_addr_t first, virtq_addr_t last, void *base,
                        uint32_t permissions)
 {
     const struct virtq_region region = {first, last, base, permissions};
-    bool replaces = false;
-    struct cut cut;
-    int error = 0;
+    bool replaced;
+    bool evicted;
+    int error;
 
     if (!virtq_priv_region_legal(&region)) {
         return VIRTQ_EINVAL;
     }
-    virtq_priv_lock(&iotlb->lock);
-    plan_cut(iotlb, first, last, &cut);
-    plan_merge(iotlb, &region, &cut);
-    if (cut.overlapping == 1 && cut.left == 2 && cut.merges_low && cut.merges_high) {
-        /* Known already, as the middle of an entry. To cut that might need room. */
-    } else if (has_room(iotlb, &cut, 1)) {
-        replaces = cut.overlapping != 0;
-        virtq_priv_tree_begin(&iotlb->tree);
-        replace(&iotlb->tree, &region, &cut);
-        virtq_priv_tree_commit(&iotlb->tree);
-    } else {
-        error = VIRTQ_ENOMEM;
-    }
-    virtq_priv_unlock(&iotlb->lock);
-    if (replaces) {
+    error = virtq_priv_iotlb_enter(iotlb, &region, iotlb->evicts != 0, &replaced, &evicted);
+    if (replaced) {
         tell_space(iotlb);
+    } else if (evicted && iotlb->space != NULL) {
+        /* Or a window would outlive the entry that an invalidation has to find. */
+        virtq_space_moved(iotlb->space);
     }
     return error;
 }
@@ -177,6 +245,7 @@ int virtq_iotlb_update(struct virtq_iotlb *iotlb, virtq_addr_t first, virtq_addr
 int virtq_iotlb_invalidate(struct virtq_iotlb *iotlb, virtq_addr_t first, virtq_addr_t last)
 {
     bool keep_high;
+    bool tell;
     struct cut cut;
 
     if (first > last) {
@@ -193,8 +262,10 @@ int virtq_iotlb_invalidate(struct virtq_iotlb *iotlb, virtq_addr_t first, virtq_
         apply_cut(&iotlb->tree, first, last, keep_high);
         virtq_priv_tree_commit(&iotlb->tree);
     }
+    /* What was evicted may be in use still by a burst that began before. */
+    tell = cut.overlapping != 0 || iotlb->evicted != 0;
     virtq_priv_unlock(&iotlb->lock);
-    if (cut.overlapping != 0) {
+    if (tell) {
         tell_space(iotlb);
     }
     return 0;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "../iommu/domain_private.h"
+#include "../iommu/iotlb_private.h"
 #include "lock.h"
 #include "virtq/space/iommu.h"
 
@@ -78,25 +79,13 @@ void virtq_iommu_device_destroy(struct virtq_iommu_device *device)
     }
 }
 
-/* With room made, if need be: to evict everything is simple, and misses bring back what is used. */
-static int enter(struct virtq_iotlb *iotlb, const struct virtq_window *window)
-{
-    int error =
-        virtq_iotlb_update(iotlb, window->first, window->last, window->base, window->permissions);
-
-    if (error != VIRTQ_ENOMEM) {
-        return error;
-    }
-    virtq_iotlb_invalidate(iotlb, 0, UINT64_MAX);
-    return virtq_iotlb_update(iotlb, window->first, window->last, window->base,
-                              window->permissions);
-}
-
 int virtq_iommu_device_resolve(struct virtq_iommu_device *device, const struct virtq_miss *miss)
 {
     struct virtq_domain *domain = device->domain;
     struct virtq_iotlb *iotlb = device->iotlb;
     struct virtq_window window;
+    bool replaced = false;
+    bool evicted = false;
     int error;
 
     if (domain == NULL || iotlb == NULL) {
@@ -110,8 +99,15 @@ int virtq_iommu_device_resolve(struct virtq_iommu_device *device, const struct v
     error = virtq_priv_domain_window(domain, miss->addr, miss->permissions, VIRTQ_PRIV_MERGE_EQUAL,
                                      &window);
     if (error == 0) {
-        error = enter(iotlb, &window);
+        const struct virtq_region region = {window.first, window.last, window.base,
+                                            window.permissions};
+
+        error = virtq_priv_iotlb_enter(iotlb, &region, true, &replaced, &evicted);
     }
     virtq_priv_unlock(&domain->lock);
+    /* Nobody is waited for: what was replaced says the same, or its unmapping is about to tell. */
+    if (replaced || evicted) {
+        virtq_space_moved(&device->space);
+    }
     return error;
 }

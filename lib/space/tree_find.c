@@ -59,8 +59,8 @@ static struct tree_node *node_checked(const struct virtq_tree *tree, uint64_t of
     return VIRTQ_LIKELY(offset <= tree->end) ? tree_node_at(tree, offset) : NULL;
 }
 
-/* A large tree's leaves are in no cache: its lines come at once, not one after another as each tells
- * where to go on. */
+/* A large tree's leaves are in no cache: its lines come at once, not one after another as each
+ * tells where to go on. */
 VIRTQ_TEMPLATE void fetch_leaf(const struct tree_node *leaf)
 {
     unsigned i;

@@ -279,3 +279,130 @@ Test(iommu_iotlb, L5_two_threads_share_a_table)
     }
     cr_assert_eq(iotlb.tree.count, 0u);
 }
+
+Test(iommu_iotlb, threat_74_a_full_table_makes_room_when_it_is_asked_to)
+{
+    enum { CAPACITY = 64, NEEDS = 62 };
+    unsigned char table[VIRTQ_TREE_SIZE(CAPACITY)];
+    struct virtq_iotlb iotlb;
+    struct virtq_window window;
+    struct virtq_space space;
+    unsigned tries = 0;
+    unsigned i;
+
+    memset(&space, 0, sizeof(space));
+    cr_assert_eq(virtq_iotlb_init(&iotlb, CAPACITY, table, sizeof(table)), 0);
+    virtq_iotlb_set_eviction(&iotlb, true);
+    iotlb.space = &space;
+    for (i = 0; i < CAPACITY; i++) {
+        cr_assert_eq(virtq_iotlb_update(&iotlb, i * 100u, i * 100u + 9, memory, BOTH), 0);
+    }
+    cr_assert_eq(space.generation, 0u);
+    /* A buffer that needs nearly the whole table, none of which is there: retried from its
+     * beginning after each miss, as a queue does. */
+    for (i = 0; i < NEEDS; tries++) {
+        cr_assert_lt(tries, 3u * NEEDS, "it gets on");
+        for (i = 0; i < NEEDS; i++) {
+            virtq_addr_t first = 50 + (virtq_addr_t)((i * 37) % NEEDS) * 100;
+
+            if (virtq_iotlb_lookup(&iotlb, first, READ, &window) == VIRTQ_EMISS) {
+                cr_assert_eq(virtq_iotlb_update(&iotlb, first, first + 9, memory, BOTH), 0);
+                break;
+            }
+        }
+    }
+    cr_assert_eq(iotlb.tree.count, (unsigned)CAPACITY);
+    cr_assert_geq(iotlb.evicted, (uint64_t)NEEDS);
+    cr_assert_eq(space.generation, iotlb.evicted, "windows go with their entries");
+    /* M1: a burst that began before an eviction is waited for, though nothing is left to take. */
+    cr_assert_eq(virtq_iotlb_invalidate(&iotlb, 1000000, 1000009), 0);
+    cr_assert_eq(space.generation, iotlb.evicted + 1);
+}
+
+Test(iommu_iotlb, threat_74_what_is_looked_up_stays)
+{
+    unsigned char table[VIRTQ_TREE_SIZE(8)];
+    struct virtq_iotlb iotlb;
+    struct virtq_window window;
+    unsigned i;
+
+    cr_assert_eq(virtq_iotlb_init(&iotlb, 8, table, sizeof(table)), 0);
+    virtq_iotlb_set_eviction(&iotlb, true);
+    for (i = 0; i < 100; i++) {
+        virtq_addr_t first = i * 37 % 101 * 100;
+
+        cr_assert_eq(virtq_iotlb_update(&iotlb, first, first + 9, memory, BOTH), 0);
+        /* After the first full round, which finds everything new. */
+        if (i == 10) {
+            cr_assert_eq(virtq_iotlb_update(&iotlb, 50, 59, memory, BOTH), 0);
+        }
+        cr_assert_eq(virtq_iotlb_lookup(&iotlb, 50, READ, &window), i < 10 ? VIRTQ_EMISS : 0);
+    }
+}
+
+Test(iommu_iotlb, M2_continued_translations_are_one_entry)
+{
+    unsigned char table[VIRTQ_TREE_SIZE(3)];
+    struct virtq_iotlb iotlb;
+    struct virtq_space space;
+
+    memset(&space, 0, sizeof(space));
+    cr_assert_eq(virtq_iotlb_init(&iotlb, 1, table, sizeof(table)), 0);
+    iotlb.space = &space;
+    cr_assert_eq(virtq_iotlb_update(&iotlb, 100, 199, memory + 100, BOTH), 0);
+    cr_assert_eq(virtq_iotlb_update(&iotlb, 200, 299, memory + 200, BOTH), 0);
+    cr_assert_eq(virtq_iotlb_update(&iotlb, 0, 99, memory, BOTH), 0);
+    cr_assert_eq(virtq_iotlb_update(&iotlb, 120, 130, memory + 120, BOTH), 0, "known");
+    cr_assert_eq(space.generation, 0u, "and nothing went");
+    cr_assert_eq(iotlb.tree.count, 1u);
+    expect(&iotlb, 0, 299, memory);
+    cr_assert_eq(virtq_iotlb_update(&iotlb, 300, 399, memory + 300, READ), VIRTQ_ENOMEM);
+    cr_assert_eq(virtq_iotlb_update(&iotlb, 300, 399, memory + 301, BOTH), VIRTQ_ENOMEM);
+}
+
+Test(iommu_iotlb, M4_misses_are_asked_for_once_in_order_and_bounded)
+{
+    unsigned char table[VIRTQ_TREE_SIZE(8)];
+    struct virtq_miss list[3];
+    struct virtq_miss first = {0x1000, 0x100, READ, 0};
+    struct virtq_miss second = {0x5000, 0x200, WRITE, 0};
+    struct virtq_miss third = {0x3000, 1, READ, 0};
+    struct virtq_miss inside = {0x1080, 0x400, READ, 0};
+    struct virtq_miss other = {0x1080, 0x10, WRITE, 0};
+    struct virtq_miss illegal = {0x1080, 0, READ, 0};
+    struct virtq_miss got;
+    struct virtq_iotlb iotlb;
+
+    cr_assert_eq(virtq_iotlb_init(&iotlb, 8, table, sizeof(table)), 0);
+    cr_assert_eq(virtq_iotlb_note_miss(&iotlb, &first), VIRTQ_ENOTSUP);
+    cr_assert_eq(virtq_iotlb_set_misses(&iotlb, list, 0), VIRTQ_EINVAL);
+    cr_assert_eq(virtq_iotlb_set_misses(&iotlb, list, 3), 0);
+    cr_assert_eq(virtq_iotlb_next_miss(&iotlb, &got), 0);
+    cr_assert_eq(virtq_iotlb_note_miss(&iotlb, &illegal), VIRTQ_EINVAL);
+    cr_assert_eq(virtq_iotlb_note_miss(&iotlb, &first), 1);
+    cr_assert_eq(virtq_iotlb_note_miss(&iotlb, &first), 0);
+    cr_assert_eq(virtq_iotlb_note_miss(&iotlb, &inside), 0);
+    cr_assert_eq(virtq_iotlb_note_miss(&iotlb, &second), 1);
+    cr_assert_eq(virtq_iotlb_next_miss(&iotlb, &got), 1);
+    cr_assert(got.addr == 0x1000 && got.len == 0x100 && got.permissions == (uint32_t)READ);
+    cr_assert_eq(virtq_iotlb_note_miss(&iotlb, &first), 0, "asked for already");
+    cr_assert_eq(virtq_iotlb_note_miss(&iotlb, &other), 1, "another permission is another miss");
+    cr_assert_eq(virtq_iotlb_note_miss(&iotlb, &third), VIRTQ_ENOMEM);
+    /* Resolved: what covers it with enough permission, and nothing less. */
+    cr_assert_eq(virtq_iotlb_update(&iotlb, 0x1000, 0x10ff, memory, READ), 0);
+    cr_assert_eq(iotlb.misses_count, 2u);
+    cr_assert_eq(virtq_iotlb_note_miss(&iotlb, &first), 0, "known meanwhile");
+    cr_assert_eq(virtq_iotlb_note_miss(&iotlb, &third), 1);
+    cr_assert_eq(virtq_iotlb_next_miss(&iotlb, &got), 1);
+    cr_assert_eq(got.addr, 0x5000u);
+    cr_assert_eq(virtq_iotlb_next_miss(&iotlb, &got), 1);
+    cr_assert(got.addr == 0x1080 && got.permissions == (uint32_t)WRITE);
+    cr_assert_eq(virtq_iotlb_update(&iotlb, 0x1000, 0x5fff, memory, BOTH), 0);
+    cr_assert_eq(iotlb.misses_count, 0u);
+    cr_assert_eq(virtq_iotlb_next_miss(&iotlb, &got), 0);
+    third.addr = 0x9000;
+    cr_assert_eq(virtq_iotlb_note_miss(&iotlb, &third), 1);
+    virtq_iotlb_forget_miss(&iotlb, &third);
+    virtq_iotlb_forget_miss(&iotlb, &third);
+    cr_assert_eq(virtq_iotlb_note_miss(&iotlb, &third), 1);
+}

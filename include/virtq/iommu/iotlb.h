@@ -17,6 +17,7 @@
 #ifndef VIRTQ_IOMMU_IOTLB_H
 #define VIRTQ_IOMMU_IOTLB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,7 +35,14 @@ struct virtq_iotlb {
     struct virtq_space
         *space;       /**< Whose queues forget their windows when a translation goes; NULL: none. */
     uint64_t dropped; /**< Remainders of entries that an invalidation dropped for want of room. */
-    uint32_t lock;    /**< 1 while a thread changes the table. */
+    uint64_t evicted; /**< Entries that went to make room for others. */
+    virtq_addr_t hand;         /**< Where the search for one to evict goes on. */
+    struct virtq_miss *misses; /**< Outstanding misses, oldest first, or NULL. */
+    unsigned misses_capacity;  /**< How many there can be. */
+    unsigned misses_count;     /**< How many there are ... */
+    unsigned misses_taken;     /**< ... and how many of them, from the oldest, were asked for. */
+    uint32_t evicts;           /**< 1: a full table makes room. */
+    uint32_t lock;             /**< 1 while a thread changes the table. */
 };
 
 /** @brief How much memory an IOTLB needs; #VIRTQ_TREE_SIZE is the same as a constant.
@@ -53,6 +61,53 @@ VIRTQ_API size_t virtq_iotlb_size(unsigned capacity);
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_iotlb_init(struct virtq_iotlb *iotlb, unsigned capacity,
                                                 void *memory, size_t size);
 
+/** @brief Has a full IOTLB make room, instead of answering VIRTQ_ENOMEM.
+ *
+ * What goes is a translation that was not looked up lately (the clock algorithm). Queues forget
+ * their windows, and what was evicted is a miss when it is needed. A buffer that is retried after
+ * each miss gets on as long as the capacity is at least what all queues' buffers in front need
+ * together, and two more.
+ * @param iotlb  an IOTLB
+ * @param evicts whether it makes room; not so at first. Before the first queue. */
+VIRTQ_API void virtq_iotlb_set_eviction(struct virtq_iotlb *iotlb, bool evicts);
+
+/** @brief Gives an IOTLB memory for a list of outstanding misses.
+ * @param iotlb    an IOTLB
+ * @param misses   memory for `capacity` misses; owned by the caller, must outlive the IOTLB;
+ * private
+ * @param capacity how many can be outstanding at once: the bound on what one device can have its
+ * owner ask for
+ * @return 0, or VIRTQ_EINVAL (no memory or no capacity): nothing changed. Before the first queue.
+ */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_iotlb_set_misses(struct virtq_iotlb *iotlb,
+                                                      struct virtq_miss *misses, unsigned capacity);
+
+/** @brief Notes a miss of a queue, so that it is asked for once, however many queues and retries
+ * run into it.
+ *
+ * It is outstanding until virtq_iotlb_update() brings a translation of its first address with the
+ * permissions it needs, or virtq_iotlb_forget_miss().
+ * @param iotlb an IOTLB with virtq_iotlb_set_misses()
+ * @param miss  what virtq_device_miss() gave; read during the call only
+ * @return 1: new. 0: outstanding already, or known meanwhile: nothing changed, retry. VIRTQ_ENOMEM:
+ * too many are outstanding, note it again later; VIRTQ_EINVAL (no length or illegal permissions);
+ * VIRTQ_ENOTSUP (no list): nothing changed. Any thread. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_iotlb_note_miss(struct virtq_iotlb *iotlb,
+                                                     const struct virtq_miss *miss);
+
+/** @brief The oldest miss that was not handed out yet: to be asked for now. It stays outstanding.
+ * @param iotlb an IOTLB
+ * @param miss  result; untouched if there is none
+ * @return 1, or 0: there is none. Any thread. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_iotlb_next_miss(struct virtq_iotlb *iotlb,
+                                                     struct virtq_miss *miss);
+
+/** @brief Takes a miss off the list that will not be resolved: its translation was refused.
+ * @param iotlb an IOTLB
+ * @param miss  as virtq_iotlb_next_miss() gave it; if it is not outstanding nothing happens. Any
+ * thread. */
+VIRTQ_API void virtq_iotlb_forget_miss(struct virtq_iotlb *iotlb, const struct virtq_miss *miss);
+
 /** @brief Adds a translation. What it overlaps is cut or replaced, and then queues are told to
  * forget their windows. With neighbours that it continues, with equal permissions, it becomes one
  * entry.
@@ -64,8 +119,8 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_iotlb_init(struct virtq_iotlb *iotlb, unsig
  * gone
  * @param permissions what the device may do: a set of enum virtq_permission, not empty
  * @return 0; VIRTQ_EINVAL (inverted, no or unknown permission, memory that wraps) or VIRTQ_ENOMEM
- * (capacity: invalidate something first): nothing changed, what was known of the range before is
- * known still. Any thread. */
+ * (capacity, without virtq_iotlb_set_eviction(): invalidate something first): nothing changed, what
+ * was known of the range before is known still. Any thread. */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_iotlb_update(struct virtq_iotlb *iotlb, virtq_addr_t first,
                                                   virtq_addr_t last, void *base,
                                                   uint32_t permissions);

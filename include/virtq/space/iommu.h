@@ -120,7 +120,7 @@ VIRTQ_API void virtq_iommu_device_destroy(struct virtq_iommu_device *device);
 /** @brief Brings into the IOTLB what a miss asked for, from the domain. An unmapping meanwhile is
  * not overlooked.
  *
- * If the IOTLB is full it is emptied first.
+ * A full IOTLB makes room, as virtq_iotlb_set_eviction() says.
  * @param device a device end with a domain and an IOTLB
  * @param miss   what virtq_device_miss() gave; read during the call only
  * @return 0: retry; VIRTQ_EFAULT (not mapped), VIRTQ_EPERM (not for this access), VIRTQ_EINVAL
