@@ -120,7 +120,9 @@ static void clip(const struct virtq_mux_member *member, struct virtq_window *win
     virtq_addr_t own_last = member->own + (member->last - member->first);
 
     if (window->first < member->own) {
-        window->base += member->own - window->first;
+        /* As a number: the base of a window of all memory is no object to count in. */
+        window->base =
+            (unsigned char *)((uintptr_t)window->base + (uintptr_t)(member->own - window->first));
         window->first = member->own;
     }
     if (window->last > own_last) {
