@@ -7,22 +7,26 @@ bool virtq_priv_region_legal(const struct virtq_region *region)
            virtq_priv_memory_legal(region->base, region->last - region->first);
 }
 
+/* Without a branch on what is compared: a random address would mispredict every other one. Both
+ * places that may be looked at next are on their way meanwhile. */
 unsigned virtq_priv_region_from(const struct virtq_region *regions, unsigned count,
                                 virtq_addr_t addr)
 {
     unsigned low = 0;
-    unsigned high = count;
 
-    while (low < high) {
-        unsigned middle = low + (high - low) / 2;
+    while (count > 1) {
+        const unsigned half = count / 2;
+        const unsigned quarter = (count - half) / 2;
+        unsigned step;
 
-        if (regions[middle].last < addr) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
+        __builtin_prefetch(&regions[low + quarter].last);
+        __builtin_prefetch(&regions[low + half + quarter].last);
+        step = (0u - (unsigned)(regions[low + half - 1].last < addr)) & half;
+        VIRTQ_OPAQUE(step);
+        low += step;
+        count -= half;
     }
-    return low;
+    return low + (count != 0 && regions[low].last < addr ? 1u : 0u);
 }
 
 static bool mergeable(const struct virtq_region *other, const struct virtq_region *found,
