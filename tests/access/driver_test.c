@@ -140,3 +140,17 @@ Test(access_driver, an_unprivileged_driver_shares_no_pool_in_system_memory)
     facts.flags = VIRTQ_ACCESS_HIDDEN;
     (void)decide(&facts, VIRTQ_ACCESS_RESTRICTED);
 }
+
+Test(access_driver, a_pool_leaves_access_platform_as_it_is_where_nothing_translates)
+{
+    struct virtq_access_facts facts = plain();
+
+    facts.features = VERSION | PLATFORM | RESTRICTED;
+    facts.pool = VIRTQ_ACCESS_POOL_SYSTEM;
+    cr_assert_eq(decide(&facts, VIRTQ_ACCESS_RESTRICTED).accept, VERSION | PLATFORM | RESTRICTED);
+    facts.iommu = VIRTQ_ACCESS_IOMMU_IDENTITY;
+    cr_assert_eq(decide(&facts, VIRTQ_ACCESS_RESTRICTED).accept, VERSION | PLATFORM | RESTRICTED);
+    facts.iommu = VIRTQ_ACCESS_IOMMU_TRANSLATES;
+    facts.flags = VIRTQ_ACCESS_HIDDEN;
+    cr_assert_eq(decide(&facts, VIRTQ_ACCESS_RESTRICTED).accept, VERSION | PLATFORM | RESTRICTED);
+}
