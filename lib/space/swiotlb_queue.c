@@ -329,6 +329,7 @@ static void build(struct virtq_swiotlb_queue *queue,
     queue->space.generation = 0;
     queue->space.guard = NULL;
     queue->space.guard_wait = NULL;
+    queue->space.listeners = NULL;
     queue->pool = pool;
     queue->base = pool->pool;
     queue->size = pool->pool_size;

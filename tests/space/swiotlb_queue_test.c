@@ -411,3 +411,28 @@ Test(space_swiotlb_queue, what_lies_in_the_pool_already_is_not_copied)
     cr_assert(is_zero(&pool));
     pool_close(&pool);
 }
+
+static unsigned told;
+
+static void tell(struct virtq_space_listener *listener, int wait)
+{
+    (void)listener;
+    (void)wait;
+    told++;
+}
+
+Test(space_swiotlb_queue, those_who_listen_to_the_pool_do_not_hear_of_the_queue)
+{
+    struct virtq_space_listener listener = {tell, NULL};
+    struct cache cache;
+    struct pool pool;
+
+    pool_open(&pool, 4096, 64, 0);
+    pool.swiotlb.space.listeners = &listener;
+    cache_open(&cache, &pool, 4, 4);
+    virtq_space_moved(&cache.queue.space);
+    cr_assert_eq(told, 0u);
+    virtq_space_moved(&pool.swiotlb.space);
+    cr_assert_eq(told, 1u);
+    pool_close(&pool);
+}
