@@ -9,7 +9,7 @@
 #include "virtq/guard.h"
 #include "virtq/space/iommu.h"
 
-enum { SLOTS = 8, BURST = 8, SIZE = 16, PAGE = 4096, ENTRIES = 64, ROUNDS = 1000000 / 4 };
+enum { SLOTS = 8, BURST = 8, SIZE = 16, PAGE = 4096, ENTRIES = 64, ROUNDS = 10000 };
 
 /* Device address of a slot's page. */
 #define SLOT_ADDR(slot) (UINT64_C(0x40000000) + (uint64_t)(slot)*PAGE)
@@ -211,18 +211,26 @@ static void withdraw(struct world *w, unsigned slot)
     cr_assert_eq(mprotect(old, PAGE, PROT_NONE), 0);
 }
 
+/* Of each of the four tests; scripts/test asks for a million in all where nothing slows us down. */
+static unsigned rounds_wanted(void)
+{
+    const char *word = getenv("VIRTQ_STRESS_ROUNDS");
+    const int rounds = word != NULL ? atoi(word) : 0;
+
+    return rounds > 0 ? (unsigned)rounds / 4 : ROUNDS;
+}
+
 static void run(bool packed, uint32_t scheme)
 {
-    /* Ten times the time of the other suites is enough for all rounds where nothing slows us down.
-     */
-    const double end = stress_now() + 20 * stress_seconds();
+    const unsigned wanted = rounds_wanted();
+    const double end = stress_now() + (wanted > ROUNDS ? 120 : 8 * stress_seconds());
     struct world *w = open_world(packed, scheme);
     uint64_t seed = 2;
     unsigned rounds = 0;
     pthread_t thread;
 
     cr_assert_eq(pthread_create(&thread, NULL, owner, w), 0);
-    while (rounds < ROUNDS && (rounds % 256 != 0 || stress_now() < end)) {
+    while (rounds < wanted && (rounds % 256 != 0 || stress_now() < end)) {
         withdraw(w, (unsigned)random_below(&seed, SLOTS));
         rounds++;
     }
@@ -232,8 +240,9 @@ static void run(bool packed, uint32_t scheme)
                 (unsigned long long)w->buffers, (unsigned long long)w->late,
                 (unsigned long long)w->misses);
     cr_assert_gt(rounds, 100u);
-    cr_assert_gt(w->misses, 10u);
-    cr_assert_gt(w->late, 10u);
+    cr_assert(wanted <= ROUNDS || rounds == wanted, "%u of %u", rounds, wanted);
+    cr_assert_gt(w->misses, 0u);
+    cr_assert_gt(w->late, 0u);
 }
 
 Test(stress_withdraw, L3_memory_goes_while_a_split_queue_runs_by_epochs)
