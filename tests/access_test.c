@@ -258,7 +258,7 @@ Test(core_access, at_features_ok_whatever_the_driver_wrote_is_judged)
     FOR_ALL(facts, outcome)
     {
         uint64_t wrote = some_features(&state);
-        struct virtq_access_decision decision;
+        struct virtq_access_decision decision = {0};
         int result = virtq_access_agree(&facts, wrote, &decision);
 
         HOLDS(outcome.offered == VIRTQ_OK || result == VIRTQ_ENOTSUP);

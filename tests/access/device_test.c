@@ -7,7 +7,7 @@ enum { ALSO = 1 << 5 }; /* a bit of the device type: none of these functions' */
 
 static void expect(const struct virtq_access_facts *facts, uint64_t require, uint64_t require_any)
 {
-    struct virtq_access_decision decision;
+    struct virtq_access_decision decision = {0};
 
     cr_assert_eq(virtq_access_device(facts, &decision), VIRTQ_OK, "%s",
                  virtq_access_reason_name(decision.reason));
@@ -85,7 +85,7 @@ Test(access_device, a_pool_alone_is_required_and_with_an_iommu_one_of_the_two)
 Test(access_device, an_unprivileged_driver_has_to_accept_what_confines_it)
 {
     struct virtq_access_facts facts = plain();
-    struct virtq_access_decision decision;
+    struct virtq_access_decision decision = {0};
 
     facts.iommu = VIRTQ_ACCESS_IOMMU_TRANSLATES;
     facts.flags = (uint32_t)VIRTQ_ACCESS_UNPRIVILEGED | (uint32_t)VIRTQ_ACCESS_MAY_BYPASS;

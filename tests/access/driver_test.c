@@ -8,7 +8,7 @@
 /* The driver's decision on some facts, which is `reason`. */
 static struct virtq_access_decision decide(const struct virtq_access_facts *facts, uint32_t reason)
 {
-    struct virtq_access_decision decision;
+    struct virtq_access_decision decision = {0};
     int result = virtq_access_driver(facts, &decision);
 
     cr_assert_eq(decision.reason, reason, "%s", virtq_access_reason_name(decision.reason));
@@ -19,7 +19,7 @@ static struct virtq_access_decision decide(const struct virtq_access_facts *fact
 Test(access_driver, bounces_what_is_beyond_the_reach_and_only_that)
 {
     struct virtq_access_facts facts = plain();
-    struct virtq_access_decision decision;
+    struct virtq_access_decision decision = {0};
 
     for (unsigned device = 0; device <= 64; device++) {
         for (unsigned memory = 0; memory <= 64; memory++) {

@@ -11,7 +11,7 @@ enum { REASON_GAP = 14, REASONS_END = 47 };
 Test(access_facts, a_bit_that_was_not_offered_is_refused_at_features_ok)
 {
     struct virtq_access_facts facts = plain();
-    struct virtq_access_decision decision;
+    struct virtq_access_decision decision = {0};
 
     facts.features = VERSION;
     cr_assert_eq(virtq_access_agree(&facts, VERSION | PLATFORM, &decision), VIRTQ_ENOTSUP);
@@ -24,7 +24,7 @@ Test(access_facts, a_bit_that_was_not_offered_is_refused_at_features_ok)
 Test(access_facts, a_modern_device_without_version_1_is_refused_by_both_ends)
 {
     struct virtq_access_facts facts = plain();
-    struct virtq_access_decision decision;
+    struct virtq_access_decision decision = {0};
 
     facts.features = PLATFORM & 0u;
     cr_assert_eq(virtq_access_device(&facts, &decision), VIRTQ_ENOTSUP);
@@ -100,7 +100,7 @@ Test(access_facts, facts_that_contradict_each_other_are_refused_and_nothing_chan
 
 Test(access_facts, values_out_of_range_are_refused)
 {
-    struct virtq_access_decision decision;
+    struct virtq_access_decision decision = {0};
     struct virtq_access_facts facts = plain();
 
     cr_assert_null(virtq_access_objection(&facts));

@@ -18,6 +18,7 @@ struct queue {
     struct virtq_chain chains[BUFFERS];
     struct virtq_piece pieces[BUFFERS];
     unsigned popped;
+    void *memory[3]; /* The ring, the ends. */
 };
 
 static unsigned char pages[QUEUES][BUFFERS][PAGE] __attribute__((aligned(4096)));
@@ -50,19 +51,20 @@ static void open_queue(struct queue *q, bool packed)
     driver.features |= packed ? VIRTQ_FEATURE(VIRTIO_F_RING_PACKED) : 0;
     driver.segments_max = 1;
     driver.space = &premapped.space;
-    virtq_layout_areas(&layout, zeroed(layout.size), &driver.areas);
+    memset(q, 0, sizeof(*q));
+    q->memory[0] = zeroed(layout.size);
+    virtq_layout_areas(&layout, q->memory[0], &driver.areas);
     device.format = driver.format;
     device.size = driver.size;
     device.features = driver.features;
     device.space = &iommu.space;
     device.areas = driver.areas;
-    memset(q, 0, sizeof(*q));
-    cr_assert_eq(virtq_driver_init(zeroed(virtq_driver_size(&driver)), virtq_driver_size(&driver),
-                                   &driver, &q->driver),
+    q->memory[1] = zeroed(virtq_driver_size(&driver));
+    q->memory[2] = zeroed(virtq_device_size(&device));
+    cr_assert_eq(virtq_driver_init(q->memory[1], virtq_driver_size(&driver), &driver, &q->driver),
                  0);
-    cr_assert_eq(virtq_device_init(zeroed(virtq_device_size(&device)), virtq_device_size(&device),
-                                   &device, &q->device, NULL),
-                 0);
+    cr_assert_eq(
+        virtq_device_init(q->memory[2], virtq_device_size(&device), &device, &q->device, NULL), 0);
 }
 
 static void offer(struct queue *q, unsigned number)
@@ -175,5 +177,9 @@ Test(space_iommu_queues_miss, M4_queues_of_both_formats_miss_at_once_and_go_on_i
     cr_assert_eq(rounds, BUFFERS + 1u);
     for (unsigned i = 0; i < QUEUES; i++) {
         judge(&queues[i], i);
+        virtq_driver_destroy(queues[i].driver);
+        for (unsigned k = 0; k < 3; k++) {
+            free(queues[i].memory[k]);
+        }
     }
 }

@@ -3,6 +3,7 @@
  * withdraws the memory of one page after another and takes all access to it away the moment it may.
  * An access too late is a crash. */
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/mman.h>
 
 #include "stress.h"
@@ -33,6 +34,7 @@ struct world {
     uint64_t late; /* Buffers that were kept beyond their burst. */
     struct virtq_chain kept;
     bool keeps;
+    void *memory[3]; /* The ring, the ends. */
 };
 
 static void *zeroed(size_t bytes)
@@ -59,7 +61,8 @@ static void open_queue(struct world *w, bool packed)
     driver.features |= packed ? VIRTQ_FEATURE(VIRTIO_F_RING_PACKED) : 0;
     driver.segments_max = 1;
     driver.space = &w->premapped.space;
-    virtq_layout_areas(&layout, zeroed(layout.size), &driver.areas);
+    w->memory[0] = zeroed(layout.size);
+    virtq_layout_areas(&layout, w->memory[0], &driver.areas);
     device.format = driver.format;
     device.size = driver.size;
     device.features = driver.features;
@@ -67,8 +70,10 @@ static void open_queue(struct world *w, bool packed)
     device.areas = driver.areas;
     bytes[0] = virtq_driver_size(&driver);
     bytes[1] = virtq_device_size(&device);
-    cr_assert_eq(virtq_driver_init(zeroed(bytes[0]), bytes[0], &driver, &w->driver), 0);
-    cr_assert_eq(virtq_device_init(zeroed(bytes[1]), bytes[1], &device, &w->device, NULL), 0);
+    w->memory[1] = zeroed(bytes[0]);
+    w->memory[2] = zeroed(bytes[1]);
+    cr_assert_eq(virtq_driver_init(w->memory[1], bytes[0], &driver, &w->driver), 0);
+    cr_assert_eq(virtq_device_init(w->memory[2], bytes[1], &device, &w->device, NULL), 0);
 }
 
 static struct world *open_world(bool packed, uint32_t scheme)
@@ -93,6 +98,20 @@ static struct world *open_world(bool packed, uint32_t scheme)
     cr_assert_eq(virtq_guard_init(&w->guard, &w->iommu.space, scheme), 0);
     cr_assert_eq(virtq_guard_join(&w->guard, &w->user), 0);
     return w;
+}
+
+static void close_world(struct world *w)
+{
+    virtq_guard_part(&w->user);
+    cr_assert_eq(virtq_guard_fini(&w->guard), 0);
+    virtq_driver_destroy(w->driver);
+    virtq_iommu_device_destroy(&w->iommu);
+    cr_assert_eq(munmap(w->pages, (size_t)2 * SLOTS * PAGE), 0);
+    cr_assert_eq(pthread_mutex_destroy(&w->lock), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        free(w->memory[i]);
+    }
+    free(w);
 }
 
 /* ---- The queue's owner ---- */
@@ -236,13 +255,14 @@ static void run(bool packed, uint32_t scheme)
     }
     __atomic_store_n(&w->stop, 1u, __ATOMIC_RELEASE);
     cr_assert_eq(pthread_join(thread, NULL), 0);
-    cr_log_info("%u withdrawals, %llu buffers, %llu late, %llu misses", rounds,
-                (unsigned long long)w->buffers, (unsigned long long)w->late,
-                (unsigned long long)w->misses);
+    (void)fprintf(stderr, "%u withdrawals, %llu buffers, %llu late, %llu misses\n", rounds,
+                  (unsigned long long)w->buffers, (unsigned long long)w->late,
+                  (unsigned long long)w->misses);
     cr_assert_gt(rounds, 100u);
     cr_assert(wanted <= ROUNDS || rounds == wanted, "%u of %u", rounds, wanted);
     cr_assert_gt(w->misses, 0u);
     cr_assert_gt(w->late, 0u);
+    close_world(w);
 }
 
 Test(stress_withdraw, L3_memory_goes_while_a_split_queue_runs_by_epochs)
