@@ -10,7 +10,9 @@
 static void check(const struct access_position *position)
 {
     struct virtq_access_facts seen = position->facts;
-    struct virtq_access_decision device, driver, agreed;
+    struct virtq_access_decision device = {0};
+    struct virtq_access_decision driver = {0};
+    struct virtq_access_decision agreed = {0};
 
     cr_assert_null(virtq_access_objection(&seen), "%s", virtq_access_objection(&seen));
     cr_assert_eq(virtq_access_device(&position->facts, &device) == VIRTQ_OK,
