@@ -128,7 +128,9 @@ int virtq_bar_set_init(struct virtq_bar_set *set, struct virtq_bar *const *regio
     set->space.ops = &set_ops;
     set->space.driver_kind = VIRTQ_SPACE_CALLED;
     set->space.device_kind = VIRTQ_SPACE_CALLED;
-    memcpy(set->regions, regions, count * sizeof(*regions));
+    for (i = 0; i < count; i++) {
+        set->regions[i] = regions[i];
+    }
     set->count = count;
     return 0;
 }

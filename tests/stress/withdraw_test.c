@@ -30,8 +30,8 @@ struct world {
     pthread_mutex_t lock;
     uint32_t stop;
     uint64_t buffers;
-    uint64_t misses;
-    uint64_t late; /* Buffers that were kept beyond their burst. */
+    uint64_t misses; /* Both are read by who withdraws. */
+    uint64_t late;   /* Buffers that were kept beyond their burst. */
     struct virtq_chain kept;
     bool keeps;
     void *memory[3]; /* The ring, the ends. */
@@ -136,7 +136,7 @@ static void resolve(struct world *w)
                                     (uint32_t)VIRTQ_PERMISSION_READ | VIRTQ_PERMISSION_WRITE),
                  0);
     cr_assert_eq(pthread_mutex_unlock(&w->lock), 0);
-    w->misses++;
+    __atomic_store_n(&w->misses, w->misses + 1, __ATOMIC_RELAXED);
 }
 
 static void touch_and_push(struct world *w, const struct virtq_chain *chain)
@@ -162,7 +162,7 @@ static bool burst(struct world *w, uint64_t *seed, struct virtq_chain *chains,
     if (kept) {
         touch_and_push(w, &w->kept);
         w->keeps = false;
-        w->late++;
+        __atomic_store_n(&w->late, w->late + 1, __ATOMIC_RELAXED);
     }
     for (int i = 0; i < popped; i++) {
         if (!kept && i == popped - 1 && random_below(seed, 4) == 0) {
@@ -230,6 +230,14 @@ static void withdraw(struct world *w, unsigned slot)
     cr_assert_eq(mprotect(old, PAGE, PROT_NONE), 0);
 }
 
+/* Whether what is to be proved has happened at all. The scheduler may let all withdrawals be over
+ * before the owner's first burst: nothing would have been tried. */
+static bool both_met(const struct world *w)
+{
+    return __atomic_load_n(&w->misses, __ATOMIC_RELAXED) != 0 &&
+           __atomic_load_n(&w->late, __ATOMIC_RELAXED) != 0;
+}
+
 /* Of each of the four tests; scripts/test asks for a million in all where nothing slows us down. */
 static unsigned rounds_wanted(void)
 {
@@ -249,7 +257,7 @@ static void run(bool packed, uint32_t scheme)
     pthread_t thread;
 
     cr_assert_eq(pthread_create(&thread, NULL, owner, w), 0);
-    while (rounds < wanted && (rounds % 256 != 0 || stress_now() < end)) {
+    while ((rounds < wanted && (rounds % 256 != 0 || stress_now() < end)) || !both_met(w)) {
         withdraw(w, (unsigned)random_below(&seed, SLOTS));
         rounds++;
     }
@@ -259,9 +267,7 @@ static void run(bool packed, uint32_t scheme)
                   (unsigned long long)w->buffers, (unsigned long long)w->late,
                   (unsigned long long)w->misses);
     cr_assert_gt(rounds, 100u);
-    cr_assert(wanted <= ROUNDS || rounds == wanted, "%u of %u", rounds, wanted);
-    cr_assert_gt(w->misses, 0u);
-    cr_assert_gt(w->late, 0u);
+    cr_assert(wanted <= ROUNDS || rounds >= wanted, "%u of %u", rounds, wanted);
     close_world(w);
 }
 
