@@ -15,12 +15,13 @@ VIRTQ_API const char *virtq_error_name(int error)
         "too big ever to fit",
         "access not permitted",
         "not supported",
+        "request failed by the peer",
     };
 
     if (error >= 0) {
         return names[0];
     }
-    return error >= (int)VIRTQ_ENOTSUP ? names[-error] : "unknown error";
+    return error >= (int)VIRTQ_EPEER ? names[-error] : "unknown error";
 }
 
 static const char *buffer_reason(uint32_t reason)

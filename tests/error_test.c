@@ -7,7 +7,7 @@
 
 #include "runner.h"
 
-enum { ERRORS = 11, BUFFER_REASONS = 12, QUEUE_REASONS = 11, REASONS = 23 };
+enum { ERRORS = 12, BUFFER_REASONS = 12, QUEUE_REASONS = 11, REASONS = 23 };
 
 static uint32_t reason_at(unsigned i)
 {
@@ -30,7 +30,7 @@ Test(core_error, errors_have_the_numbers_of_the_abi)
 {
     static const int errors[ERRORS] = {VIRTQ_OK,      VIRTQ_EINVAL, VIRTQ_EFULL,   VIRTQ_ENOMEM,
                                        VIRTQ_EFAULT,  VIRTQ_EMISS,  VIRTQ_EBROKEN, VIRTQ_EBUSY,
-                                       VIRTQ_ETOOBIG, VIRTQ_EPERM,  VIRTQ_ENOTSUP};
+                                       VIRTQ_ETOOBIG, VIRTQ_EPERM,  VIRTQ_ENOTSUP, VIRTQ_EPEER};
 
     for (int i = 0; i < ERRORS; i++) {
         cr_assert_eq(errors[i], -i);
@@ -89,6 +89,7 @@ Test(core_error, the_names_of_some_reasons_say_what_they_are_about)
     cr_assert_not_null(strstr(virtq_error_name(VIRTQ_EBROKEN), "broken"));
     cr_assert_not_null(strstr(virtq_error_name(VIRTQ_EBUSY), "busy"));
     cr_assert_not_null(strstr(virtq_error_name(VIRTQ_ENOTSUP), "not supported"));
+    cr_assert_not_null(strstr(virtq_error_name(VIRTQ_EPEER), "peer"));
 }
 
 Test(core_error, an_unknown_reason_is_called_so)

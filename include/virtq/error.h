@@ -32,11 +32,13 @@ enum virtq_error {
                           too small. */
     VIRTQ_EFAULT = -4, /**< An address lies outside everything the space grants. */
     VIRTQ_EMISS = -5, /**< Shortage: no window is known yet for an address; resolve it and retry. */
-    VIRTQ_EBROKEN = -6, /**< The queue is broken; the reason is kept; only a reset clears it. */
-    VIRTQ_EBUSY = -7,   /**< Buffers or users are still out; try again when they are back. */
-    VIRTQ_ETOOBIG = -8, /**< Caller: the buffer can never fit this queue; nothing changed. */
-    VIRTQ_EPERM = -9,   /**< A window is known, but not for this kind of access. */
-    VIRTQ_ENOTSUP = -10 /**< The space or the format cannot do this. */
+    VIRTQ_EBROKEN = -6,  /**< The queue is broken; the reason is kept; only a reset clears it. */
+    VIRTQ_EBUSY = -7,    /**< Buffers or users are still out; try again when they are back. */
+    VIRTQ_ETOOBIG = -8,  /**< Caller: the buffer can never fit this queue; nothing changed. */
+    VIRTQ_EPERM = -9,    /**< A window is known, but not for this kind of access. */
+    VIRTQ_ENOTSUP = -10, /**< The space or the format cannot do this. */
+    VIRTQ_EPEER = -11 /**< The peer failed a request, or answered it with nonsense; the queue goes
+                         on. */
 };
 
 /** @ingroup virtq_error
