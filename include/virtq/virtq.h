@@ -20,6 +20,8 @@
 #include "feature.h"
 #include "guard.h"
 #include "iommu/pages.h"
+#include "iommu/zpci.h"
+#include "iommu/zpci_host.h"
 #include "layout.h"
 #include "packed.h"
 #include "space.h"
