@@ -150,3 +150,74 @@ Test(space_iommu_device, threat_76_a_resolution_never_outlives_the_unmapping)
     cr_assert_eq(pthread_join(thread, NULL), 0);
     virtq_iommu_device_destroy(&world.device);
 }
+
+/* Two device ends on one domain, each with windows of its own shard. */
+struct pair {
+    unsigned char room[VIRTQ_DOMAIN_SHARDS_SIZE(4, 8)];
+    struct virtq_domain domain;
+    struct virtq_iommu_backend backend;
+    struct virtq_iommu_device ends[2];
+};
+
+static void pair_open(struct pair *pair)
+{
+    struct virtq_domain_config config = VIRTQ_DOMAIN_CONFIG_INIT;
+    unsigned i;
+
+    config.first = 0x10000;
+    config.last = 0x1ffff;
+    config.shards = 4;
+    config.capacity = 8;
+    config.memory = pair->room;
+    config.memory_size = sizeof(pair->room);
+    cr_assert_eq(virtq_domain_init_shards(&pair->domain, &config), 0);
+    virtq_domain_backend(&pair->domain, &pair->backend);
+    for (i = 0; i < 2; i++) {
+        cr_assert_eq(virtq_iommu_device_init(&pair->ends[i], &pair->domain, NULL), 0);
+    }
+}
+
+Test(space_iommu_device, L3_a_flush_moves_those_whom_it_concerns_and_once)
+{
+    static struct pair pair;
+    const struct virtq_region own[3] = {{0x10000, 0x10fff, data, SPACES_BOTH},
+                                        {0x11000, 0x11fff, data, SPACES_BOTH},
+                                        {0x12000, 0x12fff, data, SPACES_BOTH}};
+    const struct virtq_region far = {0x18000, 0x18fff, data, SPACES_BOTH};
+    const struct virtq_iommu_backend *backend = &pair.backend;
+    unsigned char byte;
+
+    pair_open(&pair);
+    cr_assert_eq(backend->map(backend->context, own, 3), 0);
+    cr_assert_eq(backend->map(backend->context, &far, 1), 0);
+    cr_assert_eq(spaces_copy(&pair.ends[0].space, 0x10000, &byte, 1, SPACES_READ), 0);
+    cr_assert_eq(spaces_copy(&pair.ends[1].space, 0x18000, &byte, 1, SPACES_READ), 0);
+    cr_assert_eq(backend->unmap(backend->context, own, 3), 0);
+    cr_assert_eq(backend->flush(backend->context, own, 3), 0);
+    cr_assert_eq(pair.ends[0].space.generation, 1u, "once for the list");
+    cr_assert_eq(pair.ends[1].space.generation, 0u, "it never had a window there");
+    cr_assert_eq(virtq_domain_unmap(&pair.domain, 0x18000, 0x18fff), 0);
+    cr_assert_eq(pair.ends[0].space.generation, 1u);
+    cr_assert_eq(pair.ends[1].space.generation, 1u);
+    cr_assert_eq(virtq_domain_unmap(&pair.domain, 0, UINT64_MAX), 0);
+    cr_assert_eq(pair.ends[0].space.generation, 2u);
+    virtq_iommu_device_destroy(&pair.ends[0]);
+    virtq_iommu_device_destroy(&pair.ends[1]);
+}
+
+/* The window begins in one shard and ends in another: all of them count. */
+Test(space_iommu_device, L3_a_window_over_shards_is_withdrawn_with_any_of_them)
+{
+    static struct pair pair;
+    unsigned char byte;
+
+    pair_open(&pair);
+    cr_assert_eq(virtq_domain_map(&pair.domain, 0x13000, 0x13fff, data, SPACES_BOTH), 0);
+    cr_assert_eq(virtq_domain_map(&pair.domain, 0x14000, 0x14fff, data + PAGE, SPACES_BOTH), 0);
+    cr_assert_eq(spaces_copy(&pair.ends[0].space, 0x13000, &byte, 1, SPACES_READ), 0);
+    cr_assert_eq(virtq_domain_unmap(&pair.domain, 0x14000, 0x14fff), 0);
+    cr_assert_eq(pair.ends[0].space.generation, 1u);
+    cr_assert_eq(pair.ends[1].space.generation, 0u);
+    virtq_iommu_device_destroy(&pair.ends[0]);
+    virtq_iommu_device_destroy(&pair.ends[1]);
+}

@@ -328,7 +328,8 @@ static const char *judge_iommu(struct world_space *space, bool idle)
     if (usage.leaked != 0) {
         return "address ranges have leaked";
     }
-    if (idle && (usage.mapped != 0 || own->iova.count != 0 || own->domain.tree.count != 0)) {
+    if (idle &&
+        (usage.mapped != 0 || own->iova.count != 0 || virtq_domain_count(&own->domain) != 0)) {
         return "mappings are left";
     }
     return NULL;

@@ -9,7 +9,10 @@
  * both change everything asked or nothing. Those who keep translations of it (an IOTLB, the windows
  * of queues) listen, and are told of every unmapping before it counts as done.
  *
- * Any number of threads: those who change the table take a lock, those who look up do not.
+ * Any number of threads: those who change the table take a lock, those who look up do not. A domain
+ * with **shards** has a table and a lock for each part of its range: threads that map in different
+ * parts do not wait for each other, and write no cache line in common. A mapping may lie in any
+ * number of shards.
  */
 #ifndef VIRTQ_IOMMU_DOMAIN_H
 #define VIRTQ_IOMMU_DOMAIN_H
@@ -23,6 +26,7 @@
 #include "../tree.h"
 #include "../types.h"
 #include "backend.h"
+#include "parts.h"
 
 VIRTQ_BEGIN_DECLS
 
@@ -38,14 +42,59 @@ struct virtq_domain_listener {
      * @param last     last device address, inclusive */
     void (*invalidate)(struct virtq_domain_listener *listener, virtq_addr_t first,
                        virtq_addr_t last);
+
+    /** @brief The same for a list, so that what a flush covers is one invalidation; or NULL:
+     * `invalidate` is called for each.
+     * @param listener the listener
+     * @param ranges   what was unmapped; `first` and `last` count; read during the call only
+     * @param count    at least 1 */
+    void (*invalidate_list)(struct virtq_domain_listener *listener,
+                            const struct virtq_region *ranges, unsigned count);
 };
+
+/** @brief The mappings of one part of a domain's range. Private. */
+struct virtq_domain_shard {
+    struct virtq_tree tree; /**< The mappings, disjoint; changed under `lock`. */
+    uint32_t lock;          /**< 1 while a thread changes the table. */
+    uint32_t crosses;       /**< 1: its lowest mapping comes from the shard below; 2: its highest
+                               goes on in the shard above; guarded by `lock`. */
+};
+
+/** @brief Bytes from one shard to the next: processors fetch lines in pairs. */
+#define VIRTQ_DOMAIN_STRIDE ((size_t)2 * VIRTQ_CACHE_LINE)
 
 /** @brief A domain. The caller owns the memory; the fields are private. */
 struct virtq_domain {
-    struct virtq_tree tree;                  /**< The mappings, disjoint; changed under `lock`. */
+    unsigned char *shards;                   /**< The first shard. */
+    struct virtq_iommu_parts parts;          /**< Which shard an address is in. */
     struct virtq_domain_listener *listeners; /**< Who is told of unmappings. */
-    uint32_t lock;                           /**< 1 while a thread changes the table. */
+    struct virtq_domain_shard whole;         /**< The shard of a domain that has only one. */
 };
+
+/** @brief How a domain with shards is to be. Begin with #VIRTQ_DOMAIN_CONFIG_INIT. */
+struct virtq_domain_config {
+    size_t struct_size; /**< sizeof(struct virtq_domain_config): lets the struct grow. */
+    virtq_addr_t first; /**< First address of the range that is cut: that of the allocator. */
+    virtq_addr_t last;  /**< Last address of it, inclusive. What lies outside can be mapped too, and
+                           is in the first or last shard. */
+    unsigned shards;    /**< How many, 1 to #VIRTQ_IOMMU_PARTS_MAX, at best a power of two; as many
+                           as queues is enough. */
+    unsigned capacity;  /**< How many mappings there can be in each, at least 1. One that lies in
+                           several shards counts in each of them. */
+    void *memory; /**< virtq_domain_shards_size() bytes, of any alignment; owned by the caller,
+                     must outlive the domain; private. */
+    size_t memory_size; /**< Bytes of it. */
+};
+
+/** @brief The initial value of a struct virtq_domain_config. */
+#define VIRTQ_DOMAIN_CONFIG_INIT                                          \
+    {                                                                     \
+        sizeof(struct virtq_domain_config), 0, UINT64_MAX, 16, 0, NULL, 0 \
+    }
+
+/** @brief Bytes of memory for a domain with shards; a constant where both are. */
+#define VIRTQ_DOMAIN_SHARDS_SIZE(shards, capacity) \
+    ((size_t)(shards) * (VIRTQ_DOMAIN_STRIDE + VIRTQ_TREE_SIZE(capacity)) + VIRTQ_DOMAIN_STRIDE - 1)
 
 /** @brief How much memory a domain needs; #VIRTQ_TREE_SIZE is the same as a constant.
  * @param capacity how many mappings there can be, at least 1
@@ -62,6 +111,27 @@ VIRTQ_API size_t virtq_domain_size(unsigned capacity);
  * @return 0, or VIRTQ_EINVAL (no memory, too little, no capacity): `domain` is untouched. */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_domain_init(struct virtq_domain *domain, unsigned capacity,
                                                  void *memory, size_t size);
+
+/** @brief How much memory a domain with shards needs; #VIRTQ_DOMAIN_SHARDS_SIZE is the same as a
+ * constant.
+ * @param shards   as it will be configured
+ * @param capacity as it will be configured
+ * @return bytes; SIZE_MAX: more than there can be. Any thread. */
+VIRTQ_API size_t virtq_domain_shards_size(unsigned shards, unsigned capacity);
+
+/** @brief Makes an empty domain with shards.
+ * @param domain result; owned by the caller
+ * @param config read during the call only
+ * @return 0, or VIRTQ_EINVAL (a number out of range, an inverted range, no memory or too little):
+ * `domain` is untouched. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_domain_init_shards(struct virtq_domain *domain,
+                                                        const struct virtq_domain_config *config);
+
+/** @brief How many mappings there are.
+ * @param domain a domain
+ * @return mappings; one that lies in several shards counts in each. While others map and unmap it
+ * is no more than a moment's picture. Any thread. */
+VIRTQ_API unsigned virtq_domain_count(const struct virtq_domain *domain);
 
 /** @brief Adds a mapping.
  * @param domain      a domain
@@ -90,7 +160,7 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_domain_unmap(struct virtq_domain *domain, v
                                                   virtq_addr_t last);
 
 /** @brief The largest window that holds an address and grants a permission. Contiguous neighbours
- * that grant it too are part of it, up to 64 on each side.
+ * that grant it too are part of it, up to 64 on each side in each shard.
  * @param domain     a domain
  * @param addr       device address
  * @param permission a set of enum virtq_permission that the access needs

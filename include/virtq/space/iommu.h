@@ -90,6 +90,8 @@ struct virtq_iommu_device {
     struct virtq_domain *domain;           /**< Where translations come from, or NULL. */
     struct virtq_iotlb *iotlb;             /**< What is known of them, or NULL: everything. */
     struct virtq_domain_listener listener; /**< Hears of the domain's unmappings. */
+    uint64_t reach; /**< Shards of the domain that windows were given of; what is unmapped elsewhere
+                       is no news for the queues. Without an IOTLB. */
 };
 
 /** @brief Makes the device end of an iommu space.
@@ -100,7 +102,9 @@ struct virtq_iommu_device {
  * - Both: what is not in the IOTLB is VIRTQ_EMISS, and the owner calls virtq_iommu_device_resolve()
  * and retries. What is unmapped from the domain goes from the IOTLB.
  *
- * Whatever goes from either is forgotten by the queues, as virtq_space_invalidated() says.
+ * Whatever goes from either is forgotten by the queues, as virtq_space_invalidated() says. Each of
+ * several queues may have a device end of its own on the same domain: then an unmapping in shards
+ * (virtq_domain_init_shards()) of which it has had no window leaves its windows alone.
  *
  * Sets `device_kind` to VIRTQ_SPACE_CALLED. It has no driver end.
  * @param device result; owned by the caller, must outlive every queue on it
