@@ -20,6 +20,8 @@
 #include "feature.h"
 #include "guard.h"
 #include "iommu/pages.h"
+#include "iommu/tce_backend.h"
+#include "iommu/tce_table.h"
 #include "iommu/zpci.h"
 #include "iommu/zpci_host.h"
 #include "layout.h"
