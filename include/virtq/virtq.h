@@ -26,6 +26,7 @@
 #include "iommu/zpci_host.h"
 #include "layout.h"
 #include "packed.h"
+#include "restricted.h"
 #include "space.h"
 #include "space/bar.h"
 #include "space/bar_set.h"

@@ -222,6 +222,16 @@ void virtq_mux_fini(struct virtq_mux *mux)
     }
 }
 
+/* Ranges are disjoint, so that an address is one member's; or the same throughout, and then it is
+ * the same memory, of which any of them can give the window. */
+static bool ranges_agree(const struct virtq_mux_member *one, const struct virtq_mux_member *other)
+{
+    if (one->first > other->last || other->first > one->last) {
+        return true;
+    }
+    return one->first == other->first && one->last == other->last && one->own == other->own;
+}
+
 static bool members_legal(const struct virtq_mux_config *config)
 {
     uint32_t i;
@@ -239,8 +249,7 @@ static bool members_legal(const struct virtq_mux_config *config)
             return false;
         }
         for (j = 0; j < i; j++) {
-            if (member->first <= config->members[j].last &&
-                config->members[j].first <= member->last) {
+            if (!ranges_agree(member, &config->members[j])) {
                 return false;
             }
         }

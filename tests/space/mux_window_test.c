@@ -83,6 +83,37 @@ Test(space_mux_window, an_address_that_nobody_routes_is_a_fault)
     }
 }
 
+Test(space_mux_window, two_ways_to_one_range_give_the_window_of_the_first)
+{
+    struct virtq_window window = {0};
+    struct three three;
+
+    describe(&three, BOOKED_SINGLE);
+    three.members[2].first = three.members[1].first;
+    three.members[2].last = three.members[1].last;
+    three.booked[1].window =
+        (struct virtq_window){0x700000, 0x700000 + SPAN - 1, memory, SPACES_BOTH, 0};
+    cr_assert_eq(virtq_mux_init(&three.mux, &three.config), 0);
+    lay(&three, "1212"); /* Both of them have part of a buffer. */
+    cr_assert_eq(map(&three, 2, 2, 4), 0);
+    cr_assert(three.booked[1].maps == 1 && three.booked[2].maps == 1);
+    spaces_unmap(&three.mux.space, &three.buffer, 0);
+    cr_assert_eq(three.mux.space.ops->window(&three.mux.space, at(1, 5), SPACES_BOTH, &window), 0);
+    cr_assert_eq(three.booked[1].asked, 0x700005u);
+    cr_assert_eq(three.booked[2].asked, 0u);
+    cr_assert(window.first == at(1, 0) && window.last == at(1, SPAN - 1));
+    virtq_mux_fini(&three.mux);
+    /* By their own numbers they are not the same memory. */
+    three.members[2].own += 1;
+    cr_assert_eq(virtq_mux_init(&three.mux, &three.config), VIRTQ_EINVAL);
+    three.members[2].own -= 1;
+    three.members[2].last -= 1;
+    cr_assert_eq(virtq_mux_init(&three.mux, &three.config), VIRTQ_EINVAL);
+    three.members[2].last += 1;
+    three.members[2].first += 1;
+    cr_assert_eq(virtq_mux_init(&three.mux, &three.config), VIRTQ_EINVAL);
+}
+
 Test(space_mux_window, l6_ranges_may_end_at_the_top)
 {
     struct virtq_window window;

@@ -18,6 +18,10 @@
  * that offsets from 0 of several regions can live beside each other. An address in no range is
  * VIRTQ_EFAULT.
  *
+ * Members that are two ways to get at the same memory have the same range and the same numbers: a
+ * pool, and a window of it for what lies there already. The first of them is asked for windows, and
+ * takes back what was shared.
+ *
  * The ends may have different spaces behind one range (a pool and a direct window of it): then each
  * end has a mux of its own, with the same ranges. What a member withdraws, the mux withdraws: its
  * queues are told, and waited for, by the mux's own guard if it has one.
@@ -57,7 +61,8 @@ struct virtq_mux_member {
     struct virtq_space *space; /**< It; of any kind; owned by the caller, must outlive
                                   the mux. */
     virtq_addr_t first;        /**< First device address of its range, as queues know it. */
-    virtq_addr_t last;         /**< Last one, inclusive; ranges are disjoint. */
+    virtq_addr_t last;         /**< Last one, inclusive; ranges are disjoint, or the same
+                                  with the same `own`. */
     virtq_addr_t own;          /**< The member's own number for `first`; often the same. */
     uint32_t permissions; /**< What the device may do in the range: a set of enum virtq_permission,
                              not empty. The member's own permissions count beside it. */
@@ -113,7 +118,8 @@ struct virtq_mux {
  * @param mux    result; owned by the caller, must outlive every queue on it; private
  * @param config read during the call only, but for the routes
  * @return 0, or VIRTQ_EINVAL (no or too many members, ranges that are inverted, wrap in the
- * member's own addresses or overlap, permissions, routes that are inverted, unsorted, overlap or
+ * member's own addresses or overlap without
+ * being the same, permissions, routes that are inverted, unsorted, overlap or
  * name no member, unknown flags): `mux` is untouched. Before the first queue on the mux, while no
  * member withdraws anything; virtq_mux_fini() ends it. */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_mux_init(struct virtq_mux *mux,
