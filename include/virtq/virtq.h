@@ -23,6 +23,7 @@
 #include "iommu/tce_backend.h"
 #include "iommu/tce_table.h"
 #include "iommu/zpci.h"
+#include "iommu/zpci_guest.h"
 #include "iommu/zpci_host.h"
 #include "layout.h"
 #include "packed.h"

@@ -118,9 +118,9 @@ Test(iommu_zpci_hostile, the_work_of_a_refresh_is_bounded_and_nothing_old_stays)
     stand.config.words_max = 10000;
     zpci_start(&stand);
     zpci_page(&stand, 600, 5, 0);
-    zpci_done(&stand, 0, 0x400000);
-    cr_assert_eq(stand.pinned, 1u);
-    zpci_put(&stand, ZPCI_SEGMENTS(0), 2, ZPCI_ABSOLUTE + ZPCI_PAGES(0));
+    zpci_put(&stand, ZPCI_SEGMENTS(0), 1000, ZPCI_ABSOLUTE + ZPCI_PAGES(2));
+    zpci_done(&stand, 0, VIRTQ_ZPCI_LAST + 1);
+    cr_assert_eq(stand.pinned, 2u);
     for (unsigned i = 0; i < 2048; i++) {
         zpci_put(&stand, ZPCI_REGIONS, i, (ZPCI_ABSOLUTE + ZPCI_SEGMENTS(0)) | 0x7);
         zpci_put(&stand, ZPCI_SEGMENTS(0), i, ZPCI_ABSOLUTE + ZPCI_PAGES(1));
