@@ -35,15 +35,16 @@ VIRTQ_BEGIN_DECLS
 
 /** @brief A search tree of regions. The fields are private to whoever owns the tree. */
 struct virtq_tree {
-    unsigned char *nodes; /**< The nodes, at a cache line. */
-    uint64_t end;         /**< Where the last node begins, in bytes from the first. */
-    uint64_t fresh;       /**< Where the first node begins that was never used. */
-    uint64_t spare;       /**< The list of nodes given back; UINT64_MAX: none. */
-    uint64_t root;        /**< Where the root begins. */
-    uint32_t height;      /**< Levels above the leaves. */
-    uint32_t sequence;    /**< Odd while a writer is at work; readers compare it. */
-    unsigned count;       /**< How many regions there are. */
-    unsigned capacity;    /**< How many there can be. */
+    unsigned char *nodes;    /**< The nodes, at a cache line. */
+    uint64_t end;            /**< Where the last node begins, in bytes from the first. */
+    uint64_t fresh;          /**< Where the first node begins that was never used. */
+    uint64_t spare;          /**< The list of nodes given back; UINT64_MAX: none. */
+    struct virtq_tree *pool; /**< Whose nodes it takes and gives back; NULL: its own. */
+    uint64_t root;           /**< Where the root begins. */
+    uint32_t height;         /**< Levels above the leaves. */
+    uint32_t sequence;       /**< Odd while a writer is at work; readers compare it. */
+    unsigned count;          /**< How many regions there are. */
+    unsigned capacity;       /**< How many there can be. */
 };
 
 VIRTQ_END_DECLS

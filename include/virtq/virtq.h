@@ -22,6 +22,7 @@
 #include "iommu/pages.h"
 #include "iommu/tce_backend.h"
 #include "iommu/tce_table.h"
+#include "iommu/virtio_iommu_device.h"
 #include "iommu/zpci.h"
 #include "iommu/zpci_guest.h"
 #include "iommu/zpci_host.h"

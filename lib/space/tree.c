@@ -26,27 +26,48 @@ int virtq_priv_tree_init(struct virtq_tree *tree, unsigned capacity, void *memor
     }
     tree->nodes = (unsigned char *)memory + skip % VIRTQ_CACHE_LINE;
     tree->end = (uint64_t)(VIRTQ_TREE_NODES(capacity) - 1) * VIRTQ_TREE_NODE_SIZE;
+    tree->pool = NULL;
     tree->capacity = capacity;
     tree->sequence = 0;
     virtq_priv_tree_clear(tree);
     return 0;
 }
 
+void virtq_priv_tree_pool_init(struct virtq_tree *pool, void *nodes, size_t count)
+{
+    pool->nodes = nodes;
+    pool->end = (uint64_t)(count - 1) * VIRTQ_TREE_NODE_SIZE;
+    pool->fresh = 0;
+    pool->spare = TREE_NOWHERE;
+}
+
+void virtq_priv_tree_init_in(struct virtq_tree *tree, struct virtq_tree *pool, unsigned capacity)
+{
+    tree->nodes = pool->nodes;
+    tree->end = pool->end;
+    tree->pool = pool;
+    tree->root = TREE_NOWHERE;
+    tree->capacity = capacity;
+    tree->sequence = 0;
+    virtq_priv_tree_clear(tree);
+}
+
 /* ---- Nodes and items ---- */
 
 static struct tree_node *node_new(struct virtq_tree *tree, uint64_t *offset)
 {
+    struct virtq_tree *pool = tree->pool != NULL ? tree->pool : tree;
     struct tree_node *node;
     unsigned i;
 
-    if (tree->spare != TREE_NOWHERE) {
-        *offset = tree->spare;
-        node = tree_node_at(tree, *offset);
-        tree->spare = TREE_LOAD(node->after);
+    if (pool->spare != TREE_NOWHERE) {
+        *offset = pool->spare;
+        node = tree_node_at(pool, *offset);
+        pool->spare = TREE_LOAD(node->after);
     } else {
-        *offset = tree->fresh;
-        node = tree_node_at(tree, *offset);
-        tree->fresh += VIRTQ_TREE_NODE_SIZE;
+        *offset = pool->fresh;
+        node = tree_node_at(pool, *offset);
+        pool->fresh += VIRTQ_TREE_NODE_SIZE;
     }
     for (i = 0; i < TREE_ITEMS; i++) {
         TREE_STORE(node->keys[i], UINT64_MAX);
@@ -63,8 +84,10 @@ static struct tree_node *node_new(struct virtq_tree *tree, uint64_t *offset)
 
 static void node_free(struct virtq_tree *tree, uint64_t offset)
 {
-    TREE_STORE(tree_node_at(tree, offset)->after, tree->spare);
-    tree->spare = offset;
+    struct virtq_tree *pool = tree->pool != NULL ? tree->pool : tree;
+
+    TREE_STORE(tree_node_at(pool, offset)->after, pool->spare);
+    pool->spare = offset;
 }
 
 static void item_copy(struct tree_node *to, unsigned i, const struct tree_node *from, unsigned j)
@@ -260,12 +283,41 @@ void virtq_priv_tree_remove(struct virtq_tree *tree, virtq_addr_t last)
     shrink(tree);
 }
 
+/* Gives every node back: children before their parents. */
+static void release(struct virtq_tree *tree)
+{
+    uint64_t path[TREE_HEIGHT_MAX + 1];
+    unsigned next[TREE_HEIGHT_MAX + 1];
+    unsigned depth = 0;
+
+    path[0] = tree->root;
+    next[0] = 0;
+    for (;;) {
+        const struct tree_node *node = tree_node_at(tree, path[depth]);
+
+        if (depth < tree->height && next[depth] < node->count) {
+            path[depth + 1] = node->to[next[depth]++].where;
+            next[++depth] = 0;
+            continue;
+        }
+        node_free(tree, path[depth]);
+        if (depth == 0) {
+            return;
+        }
+        depth--;
+    }
+}
+
 void virtq_priv_tree_clear(struct virtq_tree *tree)
 {
     uint64_t root;
 
-    tree->fresh = 0;
-    tree->spare = TREE_NOWHERE;
+    if (tree->pool == NULL) {
+        tree->fresh = 0;
+        tree->spare = TREE_NOWHERE;
+    } else if (tree->root != TREE_NOWHERE) {
+        release(tree);
+    }
     (void)node_new(tree, &root);
     TREE_STORE(tree->root, root);
     TREE_STORE(tree->height, 0);

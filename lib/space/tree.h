@@ -26,13 +26,27 @@ size_t virtq_priv_tree_size(unsigned capacity);
 /** @brief Makes an empty tree. VIRTQ_EINVAL: no memory, too little, no capacity. */
 int virtq_priv_tree_init(struct virtq_tree *tree, unsigned capacity, void *memory, size_t size);
 
+/** @brief How many nodes are enough for `trees` trees of one pool with `capacity` regions
+ * together: each but the roots is filled with seven at least. */
+#define VIRTQ_PRIV_TREE_POOL_NODES(capacity, trees) \
+    ((size_t)(capacity) / 7 + (size_t)(capacity) / 42 + (size_t)(trees)*2)
+
+/** @brief Makes a pool of `count` nodes for several trees that are changed by one thread: a struct
+ * virtq_tree of which nothing else is used. `nodes` is aligned to a cache line. */
+void virtq_priv_tree_pool_init(struct virtq_tree *pool, void *nodes, size_t count);
+
+/** @brief Makes an empty tree of a pool's nodes. It keeps one, for good. Whoever inserts sees to
+ * it that no more regions are in the trees together than the pool was made for. */
+void virtq_priv_tree_init_in(struct virtq_tree *tree, struct virtq_tree *pool, unsigned capacity);
+
 /** @brief Before the first change. The owner's lock is held. */
 void virtq_priv_tree_begin(struct virtq_tree *tree);
 
 /** @brief After the last change. */
 void virtq_priv_tree_commit(struct virtq_tree *tree);
 
-/** @brief Removes everything, at once. */
+/** @brief Removes everything: at once, or, where the nodes are a pool's, in as many steps as there
+ * are nodes. */
 void virtq_priv_tree_clear(struct virtq_tree *tree);
 
 /** @brief Adds a legal region that shares no address with another; the caller has checked that

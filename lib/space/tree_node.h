@@ -20,8 +20,9 @@
 #include "virtq/tree.h"
 
 enum {
-    TREE_ITEMS = 16,   /* Items of a node. */
-    TREE_ITEMS_MIN = 7 /* But for the root. */
+    TREE_ITEMS = 16,     /* Items of a node. */
+    TREE_ITEMS_MIN = 7,  /* But for the root. */
+    TREE_HEIGHT_MAX = 12 /* Of 2^32 regions, all nodes with seven items. */
 };
 
 #define TREE_NOWHERE UINT64_MAX
