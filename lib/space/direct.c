@@ -153,8 +153,7 @@ static int direct_window(struct virtq_space *space, virtq_addr_t addr, uint32_t 
 {
     const struct virtq_direct_table *table = direct_table(space);
 
-    return virtq_priv_region_window(table->regions, table->count, addr, permission,
-                                    VIRTQ_PRIV_MERGE_EQUAL, window);
+    return virtq_priv_region_window(table->regions, table->count, addr, permission, window);
 }
 
 static const struct virtq_space_ops direct_ops = {

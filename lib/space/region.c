@@ -7,69 +7,107 @@ bool virtq_priv_region_legal(const struct virtq_region *region)
            virtq_priv_memory_legal(region->base, region->last - region->first);
 }
 
-/* Without a branch on what is compared: a random address would mispredict every other one. Both
- * places that may be looked at next are on their way meanwhile. */
-unsigned virtq_priv_region_from(const struct virtq_region *regions, unsigned count,
-                                virtq_addr_t addr)
+/* Above so many regions a step of four ways is cheaper than one of eight: each place that is looked
+ * at is a line that no cache may hold. */
+#define REGION_MANY 1024u
+
+/* Narrows [low, low + count), which holds the region that is looked for, to one that still does:
+ * by what is found in ways - 1 places, of which none waits for another. */
+VIRTQ_TEMPLATE const struct virtq_region *narrow(const struct virtq_region *low, unsigned *count,
+                                                 virtq_addr_t addr, unsigned ways)
 {
-    unsigned low = 0;
+    unsigned part = *count / ways;
+    const struct virtq_region *place = low + part - 1;
+    size_t below = 0;
+    unsigned i;
 
-    while (count > 1) {
-        const unsigned half = count / 2;
-        const unsigned quarter = (count - half) / 2;
-        unsigned step;
-
-        __builtin_prefetch(&regions[low + quarter].last);
-        __builtin_prefetch(&regions[low + half + quarter].last);
-        step = (0u - (unsigned)(regions[low + half - 1].last < addr)) & half;
-        VIRTQ_OPAQUE(step);
-        low += step;
-        count -= half;
+#pragma GCC unroll 8
+    for (i = 1; i < ways; i++) {
+        below += place->last < addr ? 1u : 0u;
+        place += part;
     }
-    return low + (count != 0 && regions[low].last < addr ? 1u : 0u);
+    VIRTQ_OPAQUE(below);
+    *count -= (ways - 1) * part;
+    return low + below * part;
 }
 
-static bool mergeable(const struct virtq_region *other, const struct virtq_region *found,
-                      uint32_t permission, enum virtq_priv_merge merge)
+/* The first region that does not end below `addr`, or the last if there is none; `count` is not 0.
+ * Without a branch on what is compared: a random address would be guessed wrong every other time.
+ */
+VIRTQ_TEMPLATE const struct virtq_region *find(const struct virtq_region *regions, unsigned count,
+                                               virtq_addr_t addr)
 {
-    if (merge == VIRTQ_PRIV_MERGE_EQUAL) {
-        return other->permissions == found->permissions;
+    const struct virtq_region *low = regions;
+    size_t below = 0;
+    unsigned i;
+
+    while (count > REGION_MANY) {
+        low = narrow(low, &count, addr, 4);
     }
-    return (other->permissions & permission) == permission;
+    while (count >= 8) {
+        low = narrow(low, &count, addr, 8);
+    }
+    for (i = 0; i + 1 < count; i++) {
+        below += low[i].last < addr ? 1u : 0u;
+    }
+    return low + below;
+}
+
+/* Whether one window serves all accesses to both, and one subtraction all addresses. */
+static bool continues(const struct virtq_region *before, const struct virtq_region *after)
+{
+    return virtq_priv_region_contiguous(before, after) && before->permissions == after->permissions;
+}
+
+/* Takes neighbours in, as long as each continues the one before. */
+VIRTQ_OUTLINE void extend(const struct virtq_region *regions, unsigned count,
+                          const struct virtq_region *found, struct virtq_window *window)
+{
+    const struct virtq_region *low = found;
+    const struct virtq_region *high = found;
+
+    while (low > regions && continues(low - 1, low)) {
+        low--;
+    }
+    while (high < regions + count - 1 && continues(high, high + 1)) {
+        high++;
+    }
+    window->first = low->first;
+    window->last = high->last;
+    window->base = low->base;
 }
 
 int virtq_priv_region_window(const struct virtq_region *regions, unsigned count, virtq_addr_t addr,
-                             uint32_t permission, enum virtq_priv_merge merge,
-                             struct virtq_window *window)
+                             uint32_t permission, struct virtq_window *window)
 {
-    unsigned at = virtq_priv_region_from(regions, count, addr);
-    unsigned low = at;
-    unsigned high = at;
-    uint32_t permissions;
+    const struct virtq_region *found;
+    const struct virtq_region *below;
+    const struct virtq_region *above;
 
     if (!virtq_priv_permissions_legal(permission)) {
         return VIRTQ_EINVAL;
     }
-    if (at == count || regions[at].first > addr) {
+    if (count == 0) {
         return VIRTQ_EFAULT;
     }
-    permissions = regions[at].permissions;
-    if ((permissions & permission) != permission) {
+    found = find(regions, count, addr);
+    if (found->first > addr || found->last < addr) {
+        return VIRTQ_EFAULT;
+    }
+    if ((found->permissions & permission) != permission) {
         return VIRTQ_EPERM;
     }
-    while (low > 0 && virtq_priv_region_contiguous(&regions[low - 1], &regions[low]) &&
-           mergeable(&regions[low - 1], &regions[at], permission, merge)) {
-        low--;
-        permissions &= regions[low].permissions;
+    window->first = found->first;
+    window->last = found->last;
+    window->base = found->base;
+    window->permissions = found->permissions;
+    window->reserved_ = 0;
+    /* The first and the last are their own neighbours, so that no branch depends on where the
+     * address lies. */
+    below = found - (found != regions ? 1 : 0);
+    above = found + (found != regions + count - 1 ? 1 : 0);
+    if (VIRTQ_UNLIKELY(below->last == found->first - 1 || above->first - 1 == found->last)) {
+        extend(regions, count, found, window);
     }
-    while (high + 1 < count && virtq_priv_region_contiguous(&regions[high], &regions[high + 1]) &&
-           mergeable(&regions[high + 1], &regions[at], permission, merge)) {
-        high++;
-        permissions &= regions[high].permissions;
-    }
-    *window = (struct virtq_window){.first = regions[low].first,
-                                    .last = regions[high].last,
-                                    .base = regions[low].base,
-                                    .permissions = permissions};
     return 0;
 }

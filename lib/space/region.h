@@ -12,12 +12,6 @@
 #include "virtq/region.h"
 #include "virtq/space.h"
 
-/** @brief Which neighbours a window may take in. */
-enum virtq_priv_merge {
-    VIRTQ_PRIV_MERGE_EQUAL, /**< Those with the same permissions: one window serves all accesses. */
-    VIRTQ_PRIV_MERGE_ENOUGH /**< Those that grant the access: the longest window. */
-};
-
 /** @brief Whether a set of permissions is one: not empty, nothing unknown. */
 VIRTQ_INLINE bool virtq_priv_permissions_legal(uint32_t permissions)
 {
@@ -46,14 +40,9 @@ VIRTQ_INLINE bool virtq_priv_region_contiguous(const struct virtq_region *before
 /** @brief Whether a region is legal, as virtq/region.h says. */
 bool virtq_priv_region_legal(const struct virtq_region *region);
 
-/** @brief The first region that does not end below `addr`; `count` if there is none. */
-unsigned virtq_priv_region_from(const struct virtq_region *regions, unsigned count,
-                                virtq_addr_t addr);
-
-/** @brief The largest window that holds `addr`: 0, VIRTQ_EFAULT (in no region), VIRTQ_EPERM,
- * VIRTQ_EINVAL (permission). */
+/** @brief The largest window that holds `addr`, of regions with equal permissions: 0, VIRTQ_EFAULT
+ * (in no region), VIRTQ_EPERM, VIRTQ_EINVAL (permission). */
 int virtq_priv_region_window(const struct virtq_region *regions, unsigned count, virtq_addr_t addr,
-                             uint32_t permission, enum virtq_priv_merge merge,
-                             struct virtq_window *window);
+                             uint32_t permission, struct virtq_window *window);
 
 #endif

@@ -69,6 +69,12 @@ bool virtq_priv_tree_from(const struct virtq_tree *tree, virtq_addr_t addr,
 bool virtq_priv_tree_before(const struct virtq_tree *tree, virtq_addr_t addr,
                             struct virtq_region *region);
 
+/** @brief Which neighbours a window may take in. */
+enum virtq_priv_merge {
+    VIRTQ_PRIV_MERGE_EQUAL, /**< Those with the same permissions: one window serves all accesses. */
+    VIRTQ_PRIV_MERGE_ENOUGH /**< Those that grant the access: the longest window. */
+};
+
 /** @brief What a lookup asks. */
 struct virtq_priv_question {
     virtq_addr_t addr;           /**< A device address. */
