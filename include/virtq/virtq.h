@@ -26,6 +26,7 @@
 #include "iommu/zpci.h"
 #include "iommu/zpci_guest.h"
 #include "iommu/zpci_host.h"
+#include "iommu/zpci_lazy.h"
 #include "layout.h"
 #include "packed.h"
 #include "restricted.h"
