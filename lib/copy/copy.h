@@ -6,9 +6,17 @@
 #ifndef VIRTQ_LIB_COPY_COPY_H
 #define VIRTQ_LIB_COPY_COPY_H
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "virtq/copy.h"
+
+/** @brief Whether bytes are copied and zeroed by nothing but memcpy and memset. */
+VIRTQ_INLINE bool virtq_priv_copy_is_plain(const struct virtq_copy *copy)
+{
+    return copy->to_shared == NULL && copy->from_shared == NULL && copy->zero == NULL &&
+           copy->done == NULL;
+}
 
 /** @brief Copies into shared memory. */
 VIRTQ_INLINE void virtq_priv_copy_to_shared(const struct virtq_copy *copy, void *to,
@@ -40,6 +48,34 @@ VIRTQ_INLINE void virtq_priv_copy_zero(const struct virtq_copy *copy, void *to, 
     } else {
         memset(to, 0, len);
     }
+}
+
+/** @brief Bytes that the nearest cache still has after they were copied; more than most packets. */
+#define VIRTQ_PRIV_COPY_PIECE ((size_t)1536)
+
+/** @brief virtq_priv_copy_take() of more than a piece. */
+void virtq_priv_copy_take_pieces(unsigned char *to, unsigned char *from, size_t len, size_t size);
+
+/** @brief Plainly copies `len` bytes out of shared memory and zeroes `size` there, which are no
+ * fewer, while they are at hand. */
+VIRTQ_INLINE void virtq_priv_copy_take(void *to, void *from, size_t len, size_t size)
+{
+    if (VIRTQ_UNLIKELY(size > VIRTQ_PRIV_COPY_PIECE)) {
+        virtq_priv_copy_take_pieces(to, from, len, size);
+        return;
+    }
+    memcpy(to, from, len);
+    memset(from, 0, size);
+}
+
+/** @brief Plainly zeroes shared memory. */
+VIRTQ_INLINE void virtq_priv_copy_clear(void *at, size_t size)
+{
+    if (VIRTQ_UNLIKELY(size > VIRTQ_PRIV_COPY_PIECE)) {
+        virtq_priv_copy_take_pieces(NULL, at, 0, size);
+        return;
+    }
+    memset(at, 0, size);
 }
 
 /** @brief Ends the copies of one buffer. */

@@ -56,7 +56,7 @@ static int stage_map(struct virtq_space *space, struct virtq_mapping *mapping)
     record->first = first;
     record->number = virtq_priv_granules_of(granules, plan.len);
     virtq_priv_stage_fill(&stage->copy, mapping, &plan, stage->bar->base, start,
-                          first << granules->shift);
+                          first << granules->shift, false);
     return 0;
 }
 

@@ -100,7 +100,7 @@ static void note_targets(struct virtq_priv_stage_record *record,
 
 void virtq_priv_stage_fill(const struct virtq_copy *copy, struct virtq_mapping *mapping,
                            const struct virtq_priv_stage_plan *plan, unsigned char *base,
-                           virtq_addr_t addr, uint64_t offset)
+                           virtq_addr_t addr, uint64_t offset, bool clean)
 {
     struct virtq_priv_stage_record *record = mapping->record;
     const struct virtq_segment *writable = mapping->segments + mapping->segments_readable;
@@ -115,13 +115,15 @@ void virtq_priv_stage_fill(const struct virtq_copy *copy, struct virtq_mapping *
     record->writable = offset + plan->writable_at;
     note_targets(record, writable, mapping->segments_writable);
     if (mapping->segments_writable != 0) {
-        virtq_priv_stage_gather(copy, base + record->writable, writable,
-                                mapping->segments_writable);
+        if (!clean) {
+            virtq_priv_stage_gather(copy, base + record->writable, writable,
+                                    mapping->segments_writable);
+        }
         *run = (struct virtq_run){.addr = addr + record->writable,
                                   .len = (uint32_t)plan->writable_len};
     }
     virtq_priv_copy_done(copy);
     mapping->runs_readable = mapping->segments_readable != 0;
     mapping->runs_writable = mapping->segments_writable != 0;
-    mapping->copied += plan->readable_len + plan->writable_len;
+    mapping->copied += plan->readable_len + (clean ? 0 : plan->writable_len);
 }

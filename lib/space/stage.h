@@ -11,6 +11,7 @@
 #ifndef VIRTQ_LIB_SPACE_STAGE_H
 #define VIRTQ_LIB_SPACE_STAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "copy/copy.h"
@@ -64,14 +65,15 @@ int virtq_priv_stage_plan(const struct virtq_mapping *mapping,
 
 /** @brief Copies a buffer into its slot, writes its runs, and notes the targets in the record.
  *
- * The writable part is filled too: what the device leaves alone comes back as it was, whatever it
- * claims (M8).
+ * Unless its memory is known to be zero, the writable part is filled too: what the device leaves
+ * alone is never another buffer's, whatever it claims (M8).
+ * @param clean whether the slot is all zeros; constant in each space
  * @param copy how @param mapping the buffer @param plan its plan
  * @param base the memory that slots are in @param addr its device address
  * @param offset where the slot begins in it, in bytes */
 void virtq_priv_stage_fill(const struct virtq_copy *copy, struct virtq_mapping *mapping,
                            const struct virtq_priv_stage_plan *plan, unsigned char *base,
-                           virtq_addr_t addr, uint64_t offset);
+                           virtq_addr_t addr, uint64_t offset, bool clean);
 
 /** @brief Where a record's targets are. */
 VIRTQ_INLINE struct virtq_priv_stage_target *virtq_priv_stage_targets(

@@ -43,7 +43,7 @@ static int swiotlb_map(struct virtq_space *space, struct virtq_mapping *mapping)
     record->first = first;
     record->number = number;
     virtq_priv_stage_fill(&swiotlb->copy, mapping, &plan, swiotlb->pool, swiotlb->addr,
-                          first << granules->shift);
+                          first << granules->shift, true);
     return 0;
 }
 

@@ -149,7 +149,8 @@ VIRTQ_OUTLINE int map_parts(struct virtq_swiotlb_queue *queue, struct virtq_mapp
     /* Where it counts, in a class, a slot's bytes have far fewer than 32 bits. */
     record->filled_at = (uint32_t)plan.readable_at;
     record->filled = (uint32_t)(plan.len - plan.readable_at);
-    virtq_priv_stage_fill(&queue->copy, mapping, &plan, queue->base, queue->addr, record->first);
+    virtq_priv_stage_fill(&queue->copy, mapping, &plan, queue->base, queue->addr, record->first,
+                          true);
     return 0;
 }
 
@@ -190,8 +191,10 @@ static int queue_map(struct virtq_space *space, struct virtq_mapping *mapping)
     mapping->runs->len = segment->len;
     mapping->runs_readable = mapping->segments_readable;
     mapping->runs_writable = mapping->segments_writable;
-    mapping->copied += segment->len;
-    memcpy(queue->base + at, segment->base, segment->len);
+    if (writable == 0) {
+        mapping->copied += segment->len;
+        memcpy(queue->base + at, segment->base, segment->len);
+    }
     return 0;
 }
 
@@ -232,6 +235,7 @@ static void queue_unmap(struct virtq_space *space, struct virtq_mapping *mapping
     const struct virtq_priv_stage_target *target = virtq_priv_stage_targets(record);
     struct virtq_swiotlb_class *free;
     unsigned char *from = queue->base + record->writable;
+    size_t len;
 
     if (VIRTQ_UNLIKELY(record->number >= queue->classes)) {
         unmap_parts(queue, mapping, written);
@@ -243,13 +247,13 @@ static void queue_unmap(struct virtq_space *space, struct virtq_mapping *mapping
         return;
     }
     free->slots[free->count++] = record->first;
-    if (record->count != 0) {
-        const size_t len = written < target->len ? (size_t)written : target->len;
-
-        mapping->copied += len;
-        memcpy(target->base, from, len);
+    if (record->count == 0) {
+        virtq_priv_copy_clear(from, target->len);
+        return;
     }
-    memset(from, 0, target->len);
+    len = written < target->len ? (size_t)written : target->len;
+    mapping->copied += len;
+    virtq_priv_copy_take(target->base, from, len, target->len);
 }
 
 static int queue_share(struct virtq_space *space, void *base, uint64_t len, uint32_t permissions,
@@ -312,12 +316,6 @@ size_t virtq_swiotlb_queue_private_size(const struct virtq_swiotlb_queue_config 
     return sizeof(uint64_t) * config->classes * config->depth;
 }
 
-static bool is_plain(const struct virtq_copy *copy)
-{
-    return copy->to_shared == NULL && copy->from_shared == NULL && copy->zero == NULL &&
-           copy->done == NULL;
-}
-
 static void build(struct virtq_swiotlb_queue *queue,
                   const struct virtq_swiotlb_queue_config *config)
 {
@@ -341,8 +339,8 @@ static void build(struct virtq_swiotlb_queue *queue,
     queue->slot_mask = queue->part_mask | queue->low_mask;
     queue->classes = config->classes;
     queue->depth = config->depth;
-    queue->copy = is_plain(&config->copy) ? pool->copy : config->copy;
-    queue->space.ops = is_plain(&queue->copy) ? &queue_ops : &hooked_ops;
+    queue->copy = virtq_priv_copy_is_plain(&config->copy) ? pool->copy : config->copy;
+    queue->space.ops = virtq_priv_copy_is_plain(&queue->copy) ? &queue_ops : &hooked_ops;
     for (at = 0; at < queue->classes; at++) {
         queue->free[at].slots = slots + (size_t)at * queue->depth;
     }

@@ -18,7 +18,7 @@ static uint64_t part_size(uint64_t most, uint64_t low_mask, uint64_t block_mask)
 static int init_one(struct virtq_swiotlb_request *request, struct virtq_swiotlb *pool,
                     const struct virtq_copy *copy, uint32_t readable_max, uint32_t writable_max)
 {
-    const uint64_t low_mask = pool->low_mask;
+    const uint32_t low_mask = (uint32_t)pool->low_mask;
     const uint64_t block_mask = low_mask | (((uint64_t)1 << pool->granules.shift) - 1);
     const uint64_t readable = part_size(readable_max, low_mask, block_mask);
     const uint64_t writable = part_size(writable_max, low_mask, block_mask);
@@ -32,6 +32,7 @@ static int init_one(struct virtq_swiotlb_request *request, struct virtq_swiotlb 
     request->pool = pool;
     request->low_mask = low_mask;
     request->copy = copy != NULL ? *copy : pool->copy;
+    request->plain = virtq_priv_copy_is_plain(&request->copy);
     request->slot = slot;
     request->parts[READABLE].base = slot;
     request->parts[READABLE].addr =
@@ -74,77 +75,76 @@ void virtq_swiotlb_request_fini(struct virtq_swiotlb_request *requests, unsigned
     }
 }
 
-/* What an earlier use left and this one does not overwrite. */
-VIRTQ_COLD void clear_rest(const struct virtq_copy *copy, struct virtq_swiotlb_part *part,
-                           uint64_t from, uint64_t to)
+/* What an earlier use left in the readable part and one of [at, at + len) does not overwrite. */
+VIRTQ_COLD void clear_rest(const struct virtq_copy *copy, const struct virtq_swiotlb_part *part,
+                           uint64_t at, uint64_t len)
 {
-    const uint64_t before = part->filled_to < from ? part->filled_to : from;
-    const uint64_t behind = part->filled_from > to ? part->filled_from : to;
+    const uint64_t old = part->at;
+    const uint64_t old_end = old + part->len;
+    const uint64_t end = at + len;
+    const uint64_t before = old_end < at ? old_end : at;
+    const uint64_t behind = old > end ? old : end;
 
-    if (part->filled_from < before) {
-        virtq_priv_copy_zero(copy, part->base + part->filled_from,
-                             (size_t)(before - part->filled_from));
+    if (old < before) {
+        virtq_priv_copy_zero(copy, part->base + old, (size_t)(before - old));
     }
-    if (behind < part->filled_to) {
-        virtq_priv_copy_zero(copy, part->base + behind, (size_t)(part->filled_to - behind));
+    if (behind < old_end) {
+        virtq_priv_copy_zero(copy, part->base + behind, (size_t)(old_end - behind));
     }
 }
 
-/* As virtq_priv_stage_sum(), without a call for what is usual. */
-static int sum(const struct virtq_segment *segments, unsigned count, uint64_t *len)
+/* Whether an earlier use left bytes outside [at, at + len). */
+VIRTQ_TEMPLATE int leaves_rest(const struct virtq_swiotlb_part *part, uint64_t at, uint64_t len)
 {
-    if (VIRTQ_LIKELY(count == 1 && segments->len != 0 &&
-                     virtq_priv_memory_legal(segments->base, segments->len))) {
-        *len = segments->len;
-        return 0;
-    }
-    return count == 0 ? 0 : virtq_priv_stage_sum(segments, count, len);
+    return part->at < at || (uint64_t)part->at + part->len > at + len;
 }
 
-static void gather(const struct virtq_copy *copy, unsigned char *to,
-                   const struct virtq_segment *segments, unsigned count)
+/* Where a part begins, and its device address. */
+VIRTQ_TEMPLATE unsigned char *place(const struct virtq_swiotlb_request *request, unsigned which,
+                                    uint32_t at, uint32_t len, struct virtq_segment *device)
 {
-    if (VIRTQ_LIKELY(count == 1)) {
-        virtq_priv_copy_to_shared(copy, to, segments->base, segments->len);
-    } else {
-        virtq_priv_stage_gather(copy, to, segments, count);
-    }
-}
+    const struct virtq_swiotlb_part *part = &request->parts[which];
 
-/* Fills a part, which may have no segments, and gives its device address. */
-VIRTQ_TEMPLATE unsigned fill(struct virtq_swiotlb_request *request, unsigned which,
-                             const struct virtq_segment *segments, unsigned count, uint64_t len,
-                             struct virtq_segment *device)
-{
-    struct virtq_swiotlb_part *part = &request->parts[which];
-    uint64_t at;
-
-    part->len = len;
-    if (count == 0 && part->filled_from == part->filled_to) {
-        return 0;
-    }
-    at = count != 0 ? (uintptr_t)segments[0].base & request->low_mask : part->filled_from;
-    part->at = at;
-    if (VIRTQ_UNLIKELY(part->filled_from < at || part->filled_to > at + len)) {
-        clear_rest(&request->copy, part, at, at + len);
-    }
-    part->filled_from = at;
-    part->filled_to = at + len;
-    if (count == 0) {
-        return 0;
-    }
-    gather(&request->copy, part->base + at, segments, count);
     device->addr = part->addr + at;
-    device->len = (uint32_t)len;
-    return 1;
+    device->len = len;
+    return part->base + at;
 }
 
-int virtq_swiotlb_request_prepare(struct virtq_swiotlb_request *request,
-                                  const struct virtq_segment *segments, uint16_t readable,
-                                  uint16_t writable, struct virtq_buffer *buffer)
+/* Fills the readable part, which may have no segments. The writable one is zero already: complete()
+ * leaves it so. */
+static void fill(struct virtq_swiotlb_request *request, const struct virtq_segment *segments,
+                 const uint64_t len[2])
 {
-    uint64_t readable_len = 0;
-    uint64_t writable_len = 0;
+    struct virtq_swiotlb_part *parts = request->parts;
+    struct virtq_segment *device = request->device;
+    uint32_t at = (uint32_t)(uintptr_t)segments->base & request->low_mask;
+    unsigned char *slot;
+
+    at = request->readable != 0 ? at : parts[READABLE].at;
+    if (leaves_rest(&parts[READABLE], at, len[READABLE])) {
+        clear_rest(&request->copy, &parts[READABLE], at, len[READABLE]);
+    }
+    parts[READABLE].at = at;
+    parts[READABLE].len = (uint32_t)len[READABLE];
+    parts[WRITABLE].len = (uint32_t)len[WRITABLE];
+    if (request->readable != 0) {
+        slot = place(request, READABLE, at, (uint32_t)len[READABLE], device++);
+        virtq_priv_stage_gather(&request->copy, slot, segments, request->readable);
+    }
+    if (request->writable != 0) {
+        at = (uint32_t)(uintptr_t)segments[request->readable].base & request->low_mask;
+        parts[WRITABLE].at = at;
+        (void)place(request, WRITABLE, at, (uint32_t)len[WRITABLE], device);
+    }
+    virtq_priv_copy_done(&request->copy);
+}
+
+/* Any buffer. */
+VIRTQ_OUTLINE int prepare_parts(struct virtq_swiotlb_request *request,
+                                const struct virtq_segment *segments, uint16_t readable,
+                                uint16_t writable, struct virtq_buffer *buffer)
+{
+    uint64_t len[2] = {0, 0};
     int error;
 
     if (request->segments != NULL) {
@@ -153,27 +153,66 @@ int virtq_swiotlb_request_prepare(struct virtq_swiotlb_request *request,
     if (readable == 0 && writable == 0) {
         return VIRTQ_EINVAL;
     }
-    error = sum(segments, readable, &readable_len);
+    error = virtq_priv_stage_sum(segments, readable, &len[READABLE]);
     if (error == 0) {
-        error = sum(segments + readable, writable, &writable_len);
+        error = virtq_priv_stage_sum(segments + readable, writable, &len[WRITABLE]);
     }
     if (error != 0) {
         return error;
     }
-    if (readable_len > request->parts[READABLE].most ||
-        writable_len > request->parts[WRITABLE].most) {
+    if (len[READABLE] > request->parts[READABLE].most ||
+        len[WRITABLE] > request->parts[WRITABLE].most) {
         return VIRTQ_ETOOBIG;
     }
     request->segments = segments;
     request->readable = readable;
     request->writable = writable;
+    fill(request, segments, len);
     buffer->segments = request->device;
-    buffer->readable =
-        (uint16_t)fill(request, READABLE, segments, readable, readable_len, &request->device[0]);
-    buffer->writable = (uint16_t)fill(request, WRITABLE, segments + readable, writable,
-                                      writable_len, &request->device[buffer->readable]);
+    buffer->readable = readable != 0;
+    buffer->writable = writable != 0;
     buffer->flags = VIRTQ_BUFFER_PREMAPPED;
-    virtq_priv_copy_done(&request->copy);
+    return 0;
+}
+
+/* What prepare_parts() would do with one segment, copied plainly, when the slot holds nothing that
+ * would have to be zeroed: in half the instructions. Nothing is changed before all of it is known
+ * to hold. */
+int virtq_swiotlb_request_prepare(struct virtq_swiotlb_request *request,
+                                  const struct virtq_segment *segments, uint16_t readable,
+                                  uint16_t writable, struct virtq_buffer *buffer)
+{
+    struct virtq_swiotlb_part *part;
+    unsigned char *slot;
+    uint32_t len;
+    uint32_t at;
+
+    if (VIRTQ_UNLIKELY(request->segments != NULL || (uint32_t)readable + writable != 1 ||
+                       request->plain == 0)) {
+        return prepare_parts(request, segments, readable, writable, buffer);
+    }
+    part = &request->parts[writable];
+    len = segments->len;
+    at = (uint32_t)(uintptr_t)segments->base & request->low_mask;
+    /* A length of 0 becomes one that no part has. */
+    if (VIRTQ_UNLIKELY(
+            (uint32_t)(len - 1) >= part->most || (uintptr_t)segments->base + len < len ||
+            (readable != 0 ? leaves_rest(part, at, len) : request->parts[READABLE].len != 0))) {
+        return prepare_parts(request, segments, readable, writable, buffer);
+    }
+    request->segments = segments;
+    request->readable = readable;
+    request->writable = writable;
+    part->at = at;
+    part->len = len;
+    slot = place(request, writable, at, len, request->device);
+    buffer->segments = request->device;
+    buffer->readable = readable;
+    buffer->writable = writable;
+    buffer->flags = VIRTQ_BUFFER_PREMAPPED;
+    if (readable != 0) {
+        memcpy(slot, segments->base, len);
+    }
     return 0;
 }
 
@@ -208,33 +247,52 @@ VIRTQ_OUTLINE void move(const struct virtq_swiotlb_request *request, unsigned wh
     }
 }
 
-uint64_t virtq_swiotlb_request_complete(struct virtq_swiotlb_request *request, uint64_t written)
+/* Any buffer. */
+VIRTQ_OUTLINE uint64_t complete_parts(struct virtq_swiotlb_request *request, uint64_t written)
 {
-    const uint64_t most = request->parts[WRITABLE].len;
-    const uint64_t len = written < most ? written : most;
+    const struct virtq_swiotlb_part *part = &request->parts[WRITABLE];
+    const uint64_t len = written < part->len ? written : part->len;
 
-    if (request->segments == NULL) {
+    if (request->writable == 0) {
+        request->segments = NULL;
         return 0;
     }
-    if (len != 0) {
-        const struct virtq_swiotlb_part *part = &request->parts[WRITABLE];
-        const struct virtq_segment *segment = request->segments + request->readable;
+    move(request, WRITABLE, 0, len);
+    /* All of it, for the device may have written more than it says; and now, for it was just read:
+     * what lies here at the next use is nobody's (M8). */
+    virtq_priv_copy_zero(&request->copy, part->base + part->at, part->len);
+    virtq_priv_copy_done(&request->copy);
+    request->segments = NULL;
+    return len;
+}
 
-        if (VIRTQ_LIKELY(len <= segment->len)) {
-            virtq_priv_copy_from_shared(&request->copy, segment->base, part->base + part->at,
-                                        (size_t)len);
-        } else {
-            move(request, WRITABLE, 0, len);
-        }
+uint64_t virtq_swiotlb_request_complete(struct virtq_swiotlb_request *request, uint64_t written)
+{
+    const struct virtq_segment *segments = request->segments;
+    const struct virtq_swiotlb_part *part = &request->parts[WRITABLE];
+    unsigned char *slot = part->base + part->at;
+    size_t len;
+
+    if (VIRTQ_UNLIKELY(segments == NULL)) {
+        return 0;
+    }
+    if (VIRTQ_UNLIKELY(request->plain == 0 || request->writable > 1)) {
+        return complete_parts(request, written);
     }
     request->segments = NULL;
+    if (request->writable == 0) {
+        return 0;
+    }
+    len = written < part->len ? (size_t)written : part->len;
+    virtq_priv_copy_take(segments[request->readable].base, slot, len, part->len);
     return len;
 }
 
 static int sync(const struct virtq_swiotlb_request *request, unsigned which, uint64_t offset,
                 uint64_t len)
 {
-    const uint64_t size = request->parts[which].len;
+    const uint16_t count = which == READABLE ? request->readable : request->writable;
+    const uint64_t size = count != 0 ? request->parts[which].len : 0;
 
     if (request->segments == NULL || len > size || offset > size - len) {
         return VIRTQ_EINVAL;

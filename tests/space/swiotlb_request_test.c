@@ -40,7 +40,7 @@ Test(space_swiotlb_request, a_request_uses_its_slot_again_and_again)
         cr_assert_eq(buffer.segments[0].len, 30u);
         cr_assert_eq(buffer.segments[1].len, 40u);
         cr_assert_eq(at_addr(&pool, buffer.segments[0].addr)[29], round);
-        cr_assert_eq(at_addr(&pool, buffer.segments[1].addr)[39], 0x40);
+        cr_assert_eq(at_addr(&pool, buffer.segments[1].addr)[39], 0);
         cr_assert_eq(virtq_swiotlb_request_prepare(&request, segments, 3, 2, &buffer), VIRTQ_EBUSY);
         memset(at_addr(&pool, buffer.segments[1].addr), 0x99, 40);
         cr_assert_eq(virtq_swiotlb_request_complete(&request, round * 3),
@@ -93,6 +93,7 @@ Test(space_swiotlb_request, m8_no_byte_of_an_earlier_use_is_granted_or_copied_ba
             uint64_t total = 0;
             unsigned i;
 
+            /* What the device wrote last time is gone, and so is everything of other sizes. */
             memset(data[r], number, sizeof(data[r]));
             for (i = 0; i < readable + writable; i++) {
                 segments[i] = (struct virtq_segment){
@@ -106,7 +107,8 @@ Test(space_swiotlb_request, m8_no_byte_of_an_earlier_use_is_granted_or_copied_ba
             memset(image + (parts[0].addr - ADDR), 0,
                    (size_t)(parts[1].addr - parts[0].addr) + MOST + masks[m]);
             for (i = 0; i < (unsigned)buffer.readable + buffer.writable; i++) {
-                memset(image + (buffer.segments[i].addr - ADDR), number, buffer.segments[i].len);
+                memset(image + (buffer.segments[i].addr - ADDR), i < buffer.readable ? number : 0,
+                       buffer.segments[i].len);
             }
             cr_assert(memcmp(pool.base, image, sizeof(image)) == 0, "mask %u round %u", m, round);
             if (writable != 0) {
@@ -117,16 +119,15 @@ Test(space_swiotlb_request, m8_no_byte_of_an_earlier_use_is_granted_or_copied_ba
                 total = segment->len;
                 wrote = random_below(&seed, total + 1);
                 memset(at_addr(&pool, segment->addr), 0x80 | number, (size_t)wrote);
-                memset(image + (segment->addr - ADDR), 0x80 | number, (size_t)wrote);
             }
             cr_assert_eq(virtq_swiotlb_request_complete(&requests[r], claimed),
                          claimed < total ? claimed : total);
             for (i = 0; i < sizeof(data[r]); i++) {
                 const unsigned char *byte = &data[r][i];
-                const int by_device =
-                    byte >= writes && byte < writes + wrote && byte < writes + claimed;
+                const int copied =
+                    byte >= writes && byte < writes + total && byte < writes + claimed;
 
-                cr_assert_eq(*byte, by_device ? (0x80 | number) : number);
+                cr_assert_eq(*byte, !copied ? number : byte < writes + wrote ? (0x80 | number) : 0);
             }
         }
         virtq_swiotlb_request_fini(requests, REQUESTS);
@@ -207,5 +208,41 @@ Test(space_swiotlb_request, what_does_not_fit_changes_nothing)
     cr_assert_eq(virtq_swiotlb_request_prepare(requests, segments, 1, 0, &buffer), 0);
     virtq_swiotlb_request_fini(requests, 4);
     cr_assert_eq(usage_of(&pool).used, 0u);
+    pool_close(&pool);
+}
+
+/* Longer than what is copied and zeroed at a time. */
+Test(space_swiotlb_request, m8_a_long_reply_comes_back_as_far_as_claimed_and_is_gone)
+{
+    enum { MOST = 5000 };
+    static unsigned char data[MOST];
+    static unsigned char reply[MOST];
+    struct virtq_segment segment = {.base = data, .len = MOST};
+    struct virtq_swiotlb_request request;
+    struct virtq_buffer buffer;
+    struct pool pool;
+    uint64_t seed = 9;
+    uint64_t claimed;
+    unsigned i;
+
+    pool_open(&pool, 8192, 64, 0);
+    for (i = 0; i < MOST; i++) {
+        reply[i] = (unsigned char)(1 + random_below(&seed, 255));
+    }
+    cr_assert_eq(virtq_swiotlb_request_init(&request, 1, &pool.swiotlb, NULL, 0, MOST), 0);
+    for (claimed = 0; claimed <= MOST; claimed += 1 + random_below(&seed, 100)) {
+        segment.len = claimed != 0 ? (uint32_t)claimed : 1;
+        segment.len += (uint32_t)random_below(&seed, MOST + 1 - segment.len);
+        memset(data, 0, sizeof(data));
+        cr_assert_eq(virtq_swiotlb_request_prepare(&request, &segment, 0, 1, &buffer), 0);
+        memcpy(at_addr(&pool, buffer.segments[0].addr), reply, segment.len);
+        cr_assert_eq(virtq_swiotlb_request_complete(&request, claimed), claimed);
+        cr_assert(memcmp(data, reply, (size_t)claimed) == 0, "of %u", segment.len);
+        for (i = (unsigned)claimed; i < MOST; i++) {
+            cr_assert_eq(data[i], 0);
+        }
+        cr_assert(is_zero(&pool), "%u of %u", (unsigned)claimed, segment.len);
+    }
+    virtq_swiotlb_request_fini(&request, 1);
     pool_close(&pool);
 }

@@ -33,7 +33,7 @@ struct world_space;
 struct world_space_kind {
     const char *name;
     bool premapped;   /**< Segments and pieces hold device addresses. */
-    bool copies;      /**< Buffers are copied: in, and what was written out. */
+    bool copies;      /**< What is read is copied in, what was written out. */
     uint32_t granule; /**< Segments are cut at its multiples; 0: never. */
 
     /** @brief Opens both ends: `ring` bytes for rings and tables, `data` bytes of payload in

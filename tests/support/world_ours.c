@@ -46,7 +46,7 @@ static int our_add(struct world *world, const struct world_buffer *buffer)
     added = end->calls->add(end, &ours, 1);
     end->answers.full += added == VIRTQ_EFULL;
     end->answers.memory += added == VIRTQ_ENOMEM;
-    for (unsigned i = 0; added == 1 && i < (unsigned)buffer->readable + buffer->writable; i++) {
+    for (unsigned i = 0; added == 1 && i < buffer->readable; i++) {
         world->bytes_copied += buffer->spans[i].len;
     }
     return added;

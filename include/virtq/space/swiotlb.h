@@ -11,9 +11,9 @@
  *
  * - The readable segments of a buffer become one run, the writable ones another: never more than
  * two runs.
- * - The writable part of a slot begins as a copy of the caller's bytes. So whatever length the
- * device reports, the caller finds bytes that the device wrote or its own old ones, never another
- * buffer's.
+ * - The writable part of a slot begins as zeros: the device learns nothing of what the caller had
+ * there. So whatever length the device reports, the caller finds bytes that the device wrote, zeros
+ * where it only said so, and its own old ones beyond that; never another buffer's.
  * - Only the bytes that the device says it wrote are copied back, over the writable segments in
  * order.
  * - Pool and slots are zeroed at creation and on release: the device finds granted bytes or zeros,

@@ -11,9 +11,10 @@
  * on a struct virtq_swiotlb_queue, premapped buffers work too.
  *
  * What the pool's page says about buffers holds here, but for one thing: a request that was
- * completed leaves its bytes in its slot, where the device was granted them, until the next use
- * overwrites them. What that one does not cover is zeroed before the device hears of it. So no
- * granted byte is ever an old one, and no byte of another request is ever there.
+ * completed leaves its readable bytes in its slot, where the device was granted them, until the
+ * next use overwrites them. What that one does not cover is zeroed before the device hears of it.
+ * The writable part is zeroed as soon as it was copied back. So no granted byte is ever an old one,
+ * and no byte of another request is ever there.
  *
  * A request has one owner: one thread at a time.
  */
@@ -32,28 +33,28 @@ VIRTQ_BEGIN_DECLS
 
 /** @brief One part of a request's slot. The fields are private. */
 struct virtq_swiotlb_part {
-    unsigned char *base;  /**< Where it begins in the pool. */
-    virtq_addr_t addr;    /**< Device address of `base`. */
-    uint64_t most;        /**< The longest that the part may be, in bytes. */
-    uint64_t at;          /**< Where the bytes of this use begin, from `base`. */
-    uint64_t len;         /**< Bytes of this use. */
-    uint64_t filled_from; /**< What is not zero begins here, from `base` ... */
-    uint64_t filled_to;   /**< ... and ends before this. */
+    unsigned char *base; /**< Where it begins in the pool. */
+    virtq_addr_t addr;   /**< Device address of `base`. */
+    uint32_t most;       /**< The longest that the part may be, in bytes. */
+    uint32_t at;         /**< Where the bytes of this use begin, from `base`. */
+    uint32_t len;        /**< Bytes of this use. After it a readable part still holds them. */
+    uint32_t reserved_;
 };
 
 /** @brief A request with a slot of its own. The caller owns the memory, which is never where the
  * device can reach it; the fields are private. */
 struct virtq_swiotlb_request {
-    struct virtq_swiotlb *pool;           /**< Whose slot it is. */
-    uint64_t low_mask;                    /**< Address bits to keep. */
-    struct virtq_copy copy;               /**< How bytes get into the slot and out of it. */
-    void *slot;                           /**< From virtq_swiotlb_alloc(). */
-    struct virtq_swiotlb_part parts[2];   /**< Readable, writable. */
-    struct virtq_segment device[2];       /**< What the buffer's segments point to. */
     const struct virtq_segment *segments; /**< The caller's; NULL: not prepared. */
     uint16_t readable;                    /**< How many of them the device may read. */
     uint16_t writable;                    /**< How many it may write, after those. */
+    uint32_t low_mask;                    /**< Address bits to keep. */
+    struct virtq_swiotlb_part parts[2];   /**< Readable, writable. */
+    struct virtq_segment device[2];       /**< What the buffer's segments point to. */
+    uint32_t plain;                       /**< 1: bytes are copied by nothing but memcpy. */
     uint32_t reserved_;
+    struct virtq_copy copy;     /**< How bytes get into the slot and out of it. */
+    struct virtq_swiotlb *pool; /**< Whose slot it is. */
+    void *slot;                 /**< From virtq_swiotlb_alloc(). */
 };
 
 /** @brief Takes slots for `count` requests: a whole ring's, say.
@@ -76,7 +77,7 @@ VIRTQ_API void virtq_swiotlb_request_fini(struct virtq_swiotlb_request *requests
 
 /** @brief Copies a buffer into the request's slot.
  *
- * The writable part is copied in too, so that what the device leaves alone comes back as it was.
+ * The writable part is all zeros, wherever its segments lie.
  * @param request  a request that is not in use
  * @param segments `readable` + `writable` of them, with `base`; owned by the caller, and unchanged
  * until virtq_swiotlb_request_complete()
@@ -93,7 +94,8 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_swiotlb_request_prepare(struct virtq_swiotl
                                                              uint16_t readable, uint16_t writable,
                                                              struct virtq_buffer *buffer);
 
-/** @brief Ends a use: copies back what the device wrote, over the writable segments in order.
+/** @brief Ends a use: copies back what the device wrote, over the writable segments in order, and
+ * zeroes the writable part.
  * @param request a request; nothing happens if it is not in use
  * @param written bytes the device says it wrote: no more than the writable part is copied; 0 for a
  * buffer that was never added, or was detached
