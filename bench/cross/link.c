@@ -56,7 +56,9 @@ static int open_device(struct cross_link *link)
     config.size = RING_SIZE;
     config.features = features;
     config.flags = VIRTQ_DEVICE_RING_TRANSLATED;
-    config.space = link->world->device;
+    config.space = link->world->own_device[link->queue] != NULL
+                       ? link->world->own_device[link->queue]
+                       : link->world->device;
     virtq_driver_addresses(link->driver, &config.addresses);
     size = virtq_device_size(&config);
     link->device_memory = zeroed(size);

@@ -21,12 +21,31 @@ enum {
     RANGES = MAPPINGS + MAGAZINES * VIRTQ_IOVA_MAGAZINE_ROOM
 };
 
-/* What the queues share, but for the pages themselves. */
+/* Parts of the range: each queue has one to itself. */
+enum { PARTS = 2 * CROSS_QUEUES_MAX };
+
+/* What the queues share, but for the pages themselves. Whole lines first, at the beginning of a
+ * line.
+ */
 struct books {
-    unsigned char mappings[VIRTQ_TREE_SIZE(MAPPINGS)];
-    struct virtq_iova_range ranges[RANGES];
+    struct virtq_iova_home homes[PARTS];
     struct virtq_iova_magazine magazines[MAGAZINES];
+    unsigned char mappings[VIRTQ_DOMAIN_SHARDS_SIZE(PARTS, MAPPINGS)];
+    struct virtq_iova_range ranges[RANGES];
 };
+
+static int open_domain(struct cross_world *world, struct books *books)
+{
+    struct virtq_domain_config config = VIRTQ_DOMAIN_CONFIG_INIT;
+
+    config.first = CROSS_FIRST;
+    config.last = 2 * CROSS_FIRST - 1;
+    config.shards = PARTS;
+    config.capacity = MAPPINGS;
+    config.memory = books->mappings;
+    config.memory_size = sizeof(books->mappings);
+    return virtq_domain_init_shards(&world->domain, &config);
+}
 
 static int open_shared(struct cross_world *world)
 {
@@ -36,7 +55,7 @@ static int open_shared(struct cross_world *world)
     if (books == NULL) {
         return VIRTQ_ENOMEM;
     }
-    error = virtq_domain_init(&world->domain, MAPPINGS, books->mappings, sizeof(books->mappings));
+    error = open_domain(world, books);
     if (error == 0) {
         error = virtq_iova_init(&world->iova, CROSS_FIRST, 2 * CROSS_FIRST - 1, CROSS_PAGE,
                                 books->ranges, RANGES);
@@ -45,11 +64,10 @@ static int open_shared(struct cross_world *world)
         error = virtq_iova_depot_init(&world->depot, &world->iova, UINT64_MAX, books->magazines,
                                       MAGAZINES);
     }
-    cross_backend_init(&world->backend, &world->domain, world->config.request_ns);
     if (error == 0) {
-        error = virtq_iommu_device_init(&world->iommu_device, &world->domain, NULL);
+        error = virtq_iova_depot_spread(&world->depot, books->homes, PARTS);
     }
-    world->device = &world->iommu_device.space;
+    cross_backend_init(&world->backend, &world->domain, world->config.request_ns);
     return error;
 }
 
@@ -75,6 +93,11 @@ static int open_port(struct cross_world *world, unsigned queue, uint32_t policy,
         return error;
     }
     world->driver[queue] = &port->iommu.space;
+    error = virtq_iommu_device_init(&port->device, &world->domain, NULL);
+    world->own_device[queue] = &port->device.space;
+    if (error != 0) {
+        return error;
+    }
     if (policy == VIRTQ_IOMMU_PERSISTENT) {
         error = virtq_space_share(world->driver[queue], world->memory, world->size, CROSS_BOTH,
                                   &port->shared);
@@ -122,8 +145,8 @@ void cross_iommu_close(struct cross_world *world)
             virtq_space_unshare(&port->iommu.space, port->shared, world->size);
         }
         virtq_iommu_queue_destroy(&port->iommu);
-    }
-    if (world->iommu_device.domain != NULL) {
-        virtq_iommu_device_destroy(&world->iommu_device);
+        if (port->device.domain != NULL) {
+            virtq_iommu_device_destroy(&port->device);
+        }
     }
 }

@@ -62,10 +62,11 @@ enum cross_offer {
     CROSS_OFFER_REQUEST  /* through a slot of the pool that it keeps */
 };
 
-/* What one queue's driver end has to itself. */
+/* What one queue has to itself. */
 struct cross_port {
     struct virtq_swiotlb_queue swiotlb;
     struct virtq_iommu_queue iommu;
+    struct virtq_iommu_device device;
     void *memory;        /* private memory of one of them */
     virtq_addr_t shared; /* where all the device's memory is mapped, once; 0: it is not */
 };
@@ -73,10 +74,11 @@ struct cross_port {
 struct cross_world {
     struct cross_config config;
     enum cross_offer offer;
-    struct virtq_space *driver[CROSS_QUEUES_MAX]; /* what each driver end is given */
-    struct virtq_space *device;                   /* what every device end is given */
-    unsigned window;                              /* buffers outstanding on each queue */
-    unsigned char *memory;                        /* what the device can reach */
+    struct virtq_space *driver[CROSS_QUEUES_MAX];     /* what each driver end is given */
+    struct virtq_space *device;                       /* what every device end is given ... */
+    struct virtq_space *own_device[CROSS_QUEUES_MAX]; /* ... that has none of its own */
+    unsigned window;                                  /* buffers outstanding on each queue */
+    unsigned char *memory;                            /* what the device can reach */
     size_t size;
     size_t used;
     unsigned char *own; /* the program's own memory, out of the device's reach */
@@ -90,7 +92,6 @@ struct cross_world {
     struct virtq_swiotlb swiotlb;
     struct virtq_bar bar;
     struct virtq_bar_stage stage;
-    struct virtq_iommu_device iommu_device;
     struct virtq_domain domain;
     struct virtq_iova iova;
     struct virtq_iova_depot depot;

@@ -10,7 +10,8 @@
 struct request {
     uint64_t span;
     uint64_t align;
-    virtq_addr_t limit;
+    virtq_addr_t low;   /* Not below it ... */
+    virtq_addr_t limit; /* ... and not above. */
 };
 
 int virtq_iova_init(struct virtq_iova *iova, virtq_addr_t first, virtq_addr_t last,
@@ -130,14 +131,17 @@ static bool fits(const struct request *request, virtq_addr_t first, virtq_addr_t
 static bool find(const struct virtq_iova *iova, const struct request *request, bool only_reserved,
                  unsigned *at, virtq_addr_t *addr)
 {
-    virtq_addr_t first = iova->first;
+    virtq_addr_t first = request->low > iova->first ? request->low : iova->first;
     unsigned i;
 
-    for (i = 0; i < iova->count; i++) {
+    for (i = range_from(iova, first); i < iova->count; i++) {
         const struct virtq_iova_range *range = &iova->ranges[i];
 
         if (only_reserved && !range->reserved) {
             continue;
+        }
+        if (first > request->limit) {
+            return false;
         }
         if (range->first > first && fits(request, first, range->first - 1, addr)) {
             *at = i;
@@ -152,26 +156,57 @@ static bool find(const struct virtq_iova *iova, const struct request *request, b
     return fits(request, first, iova->last, addr);
 }
 
-int virtq_iova_alloc(struct virtq_iova *iova, uint64_t len, uint64_t align, virtq_addr_t limit,
-                     virtq_addr_t *addr)
+static int make_request(const struct virtq_iova *iova, uint64_t len, uint64_t align,
+                        struct request *request)
 {
-    struct request request = {0, align, limit};
-    struct virtq_iova_range range;
-    unsigned at;
-
     if (len == 0 || (align & (align - 1)) != 0) {
         return VIRTQ_EINVAL;
     }
-    request.span = (len - 1) | (iova->granule - 1);
-    request.align = align > iova->granule ? align : iova->granule;
-    if (iova->count == iova->capacity || !find(iova, &request, false, &at, &range.first)) {
-        return find(iova, &request, true, &at, &range.first) ? VIRTQ_ENOMEM : VIRTQ_ETOOBIG;
+    request->span = (len - 1) | (iova->granule - 1);
+    request->align = align > iova->granule ? align : iova->granule;
+    return 0;
+}
+
+/* VIRTQ_ENOMEM: no gap, or no entry. */
+static int take(struct virtq_iova *iova, const struct request *request, virtq_addr_t *addr)
+{
+    struct virtq_iova_range range;
+    unsigned at;
+
+    if (iova->count == iova->capacity || !find(iova, request, false, &at, &range.first)) {
+        return VIRTQ_ENOMEM;
     }
-    range.last = range.first + request.span;
+    range.last = range.first + request->span;
     range.reserved = 0;
     replace(iova, at, at, &range);
     *addr = range.first;
     return 0;
+}
+
+int virtq_iova_alloc(struct virtq_iova *iova, uint64_t len, uint64_t align, virtq_addr_t limit,
+                     virtq_addr_t *addr)
+{
+    struct request request = {0, 0, 0, limit};
+    int error = make_request(iova, len, align, &request);
+    virtq_addr_t unused;
+    unsigned at;
+
+    if (error == 0) {
+        error = take(iova, &request, addr);
+    }
+    if (error == VIRTQ_ENOMEM && !find(iova, &request, true, &at, &unused)) {
+        return VIRTQ_ETOOBIG;
+    }
+    return error;
+}
+
+int virtq_priv_iova_alloc_in(struct virtq_iova *iova, uint64_t len, uint64_t align,
+                             virtq_addr_t low, virtq_addr_t high, virtq_addr_t *addr)
+{
+    struct request request = {0, 0, low, high};
+    int error = make_request(iova, len, align, &request);
+
+    return error == 0 ? take(iova, &request, addr) : error;
 }
 
 int virtq_iova_free(struct virtq_iova *iova, virtq_addr_t addr)

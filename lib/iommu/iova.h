@@ -13,4 +13,8 @@
 int virtq_priv_iova_find(const struct virtq_iova *iova, virtq_addr_t addr, virtq_addr_t *first,
                          uint64_t *len);
 
+/** @brief virtq_iova_alloc() in [low, high] only: 0, VIRTQ_ENOMEM or VIRTQ_EINVAL. */
+int virtq_priv_iova_alloc_in(struct virtq_iova *iova, uint64_t len, uint64_t align,
+                             virtq_addr_t low, virtq_addr_t high, virtq_addr_t *addr);
+
 #endif

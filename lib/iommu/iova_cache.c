@@ -36,7 +36,7 @@ void virtq_iova_cache_destroy(struct virtq_iova_cache *cache)
     virtq_priv_iova_depot_leave(cache->depot, cache);
 }
 
-/* Under the cache's lock: the other magazine, or a full one of the depot's, takes the place of the
+/* Under the cache's lock: the other magazine, or a full one of its home, takes the place of the
  * empty one. */
 static struct virtq_iova_magazine *reload(struct virtq_iova_cache *cache, size_t order)
 {
@@ -46,7 +46,7 @@ static struct virtq_iova_magazine *reload(struct virtq_iova_cache *cache, size_t
     if (other->count != 0) {
         cache->spare[order] = empty;
     } else {
-        other = virtq_priv_iova_depot_full(cache->depot, order, empty);
+        other = virtq_priv_iova_depot_full(cache, order, empty);
         if (other == NULL) {
             return NULL;
         }
@@ -64,7 +64,7 @@ static struct virtq_iova_magazine *unload(struct virtq_iova_cache *cache, size_t
     if (other->count != VIRTQ_IOVA_MAGAZINE_ROOM) {
         cache->spare[order] = full;
     } else {
-        other = virtq_priv_iova_depot_empty(cache->depot, order, full);
+        other = virtq_priv_iova_depot_empty(cache, order, full);
     }
     cache->loaded[order] = other;
     return other;
@@ -81,7 +81,7 @@ VIRTQ_COLD int take(struct virtq_iova_cache *cache, size_t order, virtq_addr_t *
         *addr = magazine->addrs[--magazine->count];
     }
     virtq_priv_unlock(&cache->lock);
-    return magazine != NULL ? 0 : virtq_iova_depot_alloc(cache->depot, size, size, addr);
+    return magazine != NULL ? 0 : virtq_priv_iova_depot_take(cache, size, size, addr);
 }
 
 VIRTQ_COLD int give(struct virtq_iova_cache *cache, size_t order, virtq_addr_t addr)
@@ -108,7 +108,7 @@ int virtq_iova_cache_alloc(struct virtq_iova_cache *cache, uint64_t len, virtq_a
     size_t order;
 
     if (VIRTQ_UNLIKELY(granules >= CACHED)) {
-        return virtq_iova_depot_alloc(cache->depot, len, 0, addr);
+        return virtq_priv_iova_depot_take(cache, len, 0, addr);
     }
     order = order_of[granules];
     enter(cache);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "iova_depot.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "../space/lock.h"
 #include "iova.h"
+#include "parts.h"
 
-/* Locks are taken in this order: the list of caches, one cache, the depot. A cache's owner asks for
- * a drain without its own lock, so two owners that run dry at once cannot wait for each other. */
+/* Locks are taken in this order: the list of caches, one cache, one home, the depot. A cache's
+ * owner asks for a drain without its own lock, so two owners that run dry at once cannot wait for
+ * each other. */
 
 int virtq_iova_depot_init(struct virtq_iova_depot *depot, struct virtq_iova *iova,
                           virtq_addr_t limit, struct virtq_iova_magazine *magazines, unsigned count)
@@ -20,6 +23,7 @@ int virtq_iova_depot_init(struct virtq_iova_depot *depot, struct virtq_iova *iov
     memset(depot, 0, sizeof(*depot));
     depot->iova = iova;
     depot->limit = limit;
+    virtq_priv_parts_cut(&depot->parts, iova->first, iova->last, 1);
     for (i = count; i-- > 0;) {
         magazines[i].count = 0;
         magazines[i].next = depot->empty;
@@ -53,31 +57,30 @@ static void empty_out(struct virtq_iova_depot *depot, struct virtq_iova_magazine
     }
 }
 
-struct virtq_iova_magazine *virtq_priv_iova_depot_full(struct virtq_iova_depot *depot, size_t order,
+struct virtq_iova_magazine *virtq_priv_iova_depot_full(struct virtq_iova_cache *cache, size_t order,
                                                        struct virtq_iova_magazine *empty)
 {
+    struct virtq_iova_home *home = cache->home;
     struct virtq_iova_magazine *full;
 
-    virtq_priv_lock(&depot->lock);
-    full = pop(&depot->full[order]);
+    virtq_priv_lock(&home->lock);
+    full = pop(&home->full[order]);
     if (full != NULL) {
-        push(&depot->empty, empty);
+        push(&home->empty, empty);
     }
-    virtq_priv_unlock(&depot->lock);
+    virtq_priv_unlock(&home->lock);
     return full;
 }
 
-struct virtq_iova_magazine *virtq_priv_iova_depot_empty(struct virtq_iova_depot *depot,
-                                                        size_t order,
-                                                        struct virtq_iova_magazine *full)
+/* With the home's lock: one that is in no home yet, or `full` itself, emptied. */
+static struct virtq_iova_magazine *bring_empty(struct virtq_iova_depot *depot,
+                                               struct virtq_iova_magazine *full)
 {
     struct virtq_iova_magazine *empty;
 
     virtq_priv_lock(&depot->lock);
     empty = pop(&depot->empty);
-    if (empty != NULL) {
-        push(&depot->full[order], full);
-    } else {
+    if (empty == NULL) {
         empty_out(depot, full);
         empty = full;
     }
@@ -85,13 +88,58 @@ struct virtq_iova_magazine *virtq_priv_iova_depot_empty(struct virtq_iova_depot 
     return empty;
 }
 
-/* Every address in a magazine becomes free for all. Two magazines a size and cache, and the
- * depot's full ones: bounded by the magazines there are. */
+struct virtq_iova_magazine *virtq_priv_iova_depot_empty(struct virtq_iova_cache *cache,
+                                                        size_t order,
+                                                        struct virtq_iova_magazine *full)
+{
+    struct virtq_iova_home *home = cache->home;
+    struct virtq_iova_magazine *empty;
+
+    virtq_priv_lock(&home->lock);
+    empty = pop(&home->empty);
+    if (empty == NULL) {
+        empty = bring_empty(cache->depot, full);
+    }
+    if (empty != full) {
+        push(&home->full[order], full);
+    }
+    virtq_priv_unlock(&home->lock);
+    return empty;
+}
+
+static struct virtq_iova_home *home_at(struct virtq_iova_depot *depot, unsigned at)
+{
+    return depot->homes == NULL ? &depot->whole : &depot->homes[at];
+}
+
+/* What waits in a home becomes free for all, the magazines too. */
+static void clear_home(struct virtq_iova_depot *depot, struct virtq_iova_home *home)
+{
+    struct virtq_iova_magazine *magazine;
+    unsigned order;
+
+    virtq_priv_lock(&home->lock);
+    virtq_priv_lock(&depot->lock);
+    for (order = 0; order < VIRTQ_IOVA_ORDERS; order++) {
+        while ((magazine = pop(&home->full[order])) != NULL) {
+            empty_out(depot, magazine);
+            push(&depot->empty, magazine);
+        }
+    }
+    while ((magazine = pop(&home->empty)) != NULL) {
+        push(&depot->empty, magazine);
+    }
+    virtq_priv_unlock(&depot->lock);
+    virtq_priv_unlock(&home->lock);
+}
+
+/* Every address in a magazine becomes free for all. Two magazines a size and cache, and the homes'
+ * full ones: bounded by the magazines there are. */
 void virtq_iova_depot_drain(struct virtq_iova_depot *depot)
 {
     struct virtq_iova_cache *cache;
-    struct virtq_iova_magazine *magazine;
     unsigned order;
+    unsigned at;
 
     virtq_priv_lock(&depot->caches_lock);
     for (cache = depot->caches; cache != NULL; cache = cache->next) {
@@ -104,13 +152,10 @@ void virtq_iova_depot_drain(struct virtq_iova_depot *depot)
         virtq_priv_unlock(&depot->lock);
         virtq_priv_unlock(&cache->lock);
     }
-    virtq_priv_lock(&depot->lock);
-    for (order = 0; order < VIRTQ_IOVA_ORDERS; order++) {
-        while ((magazine = pop(&depot->full[order])) != NULL) {
-            empty_out(depot, magazine);
-            push(&depot->empty, magazine);
-        }
+    for (at = 0; at < depot->parts.count; at++) {
+        clear_home(depot, home_at(depot, at));
     }
+    virtq_priv_lock(&depot->lock);
     depot->drains++;
     virtq_priv_unlock(&depot->lock);
     virtq_priv_unlock(&depot->caches_lock);
@@ -138,6 +183,47 @@ int virtq_iova_depot_alloc(struct virtq_iova_depot *depot, uint64_t len, uint64_
     return take(depot, len, align, addr);
 }
 
+static int take_at_home(struct virtq_iova_cache *cache, uint64_t len, uint64_t align,
+                        virtq_addr_t *addr)
+{
+    struct virtq_iova_depot *depot = cache->depot;
+    unsigned at = (unsigned)(cache->home - depot->homes);
+    virtq_addr_t last = virtq_priv_parts_last(&depot->parts, at);
+    int error;
+
+    virtq_priv_lock(&depot->lock);
+    error =
+        virtq_priv_iova_alloc_in(depot->iova, len, align, virtq_priv_parts_first(&depot->parts, at),
+                                 last < depot->limit ? last : depot->limit, addr);
+    virtq_priv_unlock(&depot->lock);
+    return error;
+}
+
+int virtq_priv_iova_depot_take(struct virtq_iova_cache *cache, uint64_t len, uint64_t align,
+                               virtq_addr_t *addr)
+{
+    if (cache->depot->homes != NULL && take_at_home(cache, len, align, addr) == 0) {
+        return 0;
+    }
+    return virtq_iova_depot_alloc(cache->depot, len, align, addr);
+}
+
+int virtq_iova_depot_spread(struct virtq_iova_depot *depot, struct virtq_iova_home *homes,
+                            unsigned count)
+{
+    if (homes == NULL || (uintptr_t)homes % VIRTQ_CACHE_LINE != 0 || count == 0 ||
+        count > VIRTQ_IOMMU_PARTS_MAX) {
+        return VIRTQ_EINVAL;
+    }
+    if (depot->caches != NULL || depot->homes != NULL) {
+        return VIRTQ_EBUSY;
+    }
+    memset(homes, 0, count * sizeof(*homes));
+    depot->homes = homes;
+    virtq_priv_parts_cut(&depot->parts, depot->iova->first, depot->iova->last, count);
+    return 0;
+}
+
 int virtq_iova_depot_free(struct virtq_iova_depot *depot, virtq_addr_t addr)
 {
     int error;
@@ -159,29 +245,61 @@ int virtq_priv_iova_depot_find(struct virtq_iova_depot *depot, virtq_addr_t addr
     return error;
 }
 
+static bool has_magazines(const struct virtq_iova_depot *depot)
+{
+    const struct virtq_iova_magazine *magazine = depot->empty;
+    unsigned enough = 0;
+
+    while (magazine != NULL && enough < VIRTQ_IOVA_CACHE_MAGAZINES) {
+        enough++;
+        magazine = magazine->next;
+    }
+    return enough == VIRTQ_IOVA_CACHE_MAGAZINES;
+}
+
+/* The home with the fewest caches, the lowest of them. */
+static struct virtq_iova_home *choose_home(struct virtq_iova_depot *depot)
+{
+    struct virtq_iova_home *home = home_at(depot, 0);
+    unsigned at;
+
+    for (at = 1; at < depot->parts.count; at++) {
+        if (home_at(depot, at)->caches < home->caches) {
+            home = home_at(depot, at);
+        }
+    }
+    return home;
+}
+
 int virtq_priv_iova_depot_join(struct virtq_iova_depot *depot, struct virtq_iova_cache *cache)
 {
-    const struct virtq_iova_magazine *magazine;
-    unsigned enough = 0;
     unsigned order;
+    unsigned at;
+    bool enough;
 
     virtq_priv_lock(&depot->caches_lock);
+    cache->home = choose_home(depot);
     virtq_priv_lock(&depot->lock);
-    for (magazine = depot->empty; magazine != NULL && enough < VIRTQ_IOVA_CACHE_MAGAZINES;
-         magazine = magazine->next) {
-        enough++;
+    enough = has_magazines(depot);
+    virtq_priv_unlock(&depot->lock);
+    /* Only then are those asked that wait in homes. */
+    for (at = 0; !enough && at < depot->parts.count; at++) {
+        clear_home(depot, home_at(depot, at));
     }
-    if (enough == VIRTQ_IOVA_CACHE_MAGAZINES) {
+    virtq_priv_lock(&depot->lock);
+    enough = has_magazines(depot);
+    if (enough) {
         for (order = 0; order < VIRTQ_IOVA_ORDERS; order++) {
             cache->loaded[order] = pop(&depot->empty);
             cache->spare[order] = pop(&depot->empty);
         }
+        cache->home->caches++;
         cache->next = depot->caches;
         depot->caches = cache;
     }
     virtq_priv_unlock(&depot->lock);
     virtq_priv_unlock(&depot->caches_lock);
-    return enough == VIRTQ_IOVA_CACHE_MAGAZINES ? 0 : VIRTQ_ENOMEM;
+    return enough ? 0 : VIRTQ_ENOMEM;
 }
 
 void virtq_priv_iova_depot_leave(struct virtq_iova_depot *depot, struct virtq_iova_cache *cache)
@@ -203,5 +321,9 @@ void virtq_priv_iova_depot_leave(struct virtq_iova_depot *depot, struct virtq_io
         push(&depot->empty, cache->spare[order]);
     }
     virtq_priv_unlock(&depot->lock);
+    /* Nobody would look for them in an empty house. */
+    if (--cache->home->caches == 0) {
+        clear_home(depot, cache->home);
+    }
     virtq_priv_unlock(&depot->caches_lock);
 }

@@ -42,7 +42,7 @@ static int take(struct virtq_iommu_queue *queue, const struct virtq_priv_layout 
     for (tries = 0; tries < 2; tries++) {
         /* A common size is aligned to itself, and so to every page that fits in it. */
         error = layout->align != 0 && layout->len > longest
-                    ? virtq_iova_depot_alloc(queue->depot, layout->len, layout->align, addr)
+                    ? virtq_priv_iova_depot_take(&queue->cache, layout->len, layout->align, addr)
                     : virtq_iova_cache_alloc(&queue->cache, layout->len, addr);
         if (error != VIRTQ_ENOMEM || queue->pending_count == 0) {
             break;

@@ -12,6 +12,7 @@
 enum { PAGE = 4096, PAGES = 512, ENTRIES = 512, CACHES = 2, MAGAZINES = 3 * 12 };
 
 struct store {
+    struct virtq_iova_home homes[CACHES] __attribute__((aligned(VIRTQ_CACHE_LINE)));
     struct virtq_iova_range ranges[ENTRIES];
     struct virtq_iova iova;
     struct virtq_iova_magazine magazines[MAGAZINES];
@@ -19,7 +20,8 @@ struct store {
     struct virtq_iova_cache caches[CACHES];
 };
 
-static void store_open(struct store *store, virtq_addr_t first, unsigned pages, unsigned magazines)
+static void store_open_homes(struct store *store, virtq_addr_t first, unsigned pages,
+                             unsigned magazines, unsigned homes)
 {
     virtq_addr_t last = first + ((uint64_t)pages * PAGE - 1);
 
@@ -27,9 +29,17 @@ static void store_open(struct store *store, virtq_addr_t first, unsigned pages, 
     cr_assert_eq(
         virtq_iova_depot_init(&store->depot, &store->iova, UINT64_MAX, store->magazines, magazines),
         0);
+    if (homes != 0) {
+        cr_assert_eq(virtq_iova_depot_spread(&store->depot, store->homes, homes), 0);
+    }
     for (unsigned i = 0; i < CACHES; i++) {
         cr_assert_eq(virtq_iova_cache_init(&store->caches[i], &store->depot), 0);
     }
+}
+
+static void store_open(struct store *store, virtq_addr_t first, unsigned pages, unsigned magazines)
+{
+    store_open_homes(store, first, pages, magazines, 0);
 }
 
 Test(iommu_iova_cache, common_sizes_are_rounded_up_and_aligned_to_themselves)
@@ -101,6 +111,110 @@ Test(iommu_iova_cache, L5_in_steady_state_no_shared_lock_is_taken)
     }
 }
 
+/* The other one's home is locked for good too, and the swing is more than a cache holds: magazines
+ * go home and come back. */
+Test(iommu_iova_cache, L5_in_homes_of_their_own_no_pattern_takes_a_shared_lock)
+{
+    enum { SWING = 220 };
+    static struct store store;
+    virtq_addr_t addrs[SWING];
+
+    store_open_homes(&store, 0, PAGES, MAGAZINES, CACHES);
+    for (unsigned which = 0; which < CACHES; which++) {
+        struct virtq_iova_cache *cache = &store.caches[which];
+
+        for (unsigned round = 0; round < 50; round++) {
+            for (unsigned i = 0; i < SWING; i++) {
+                cr_assert_eq(virtq_iova_cache_alloc(cache, PAGE, &addrs[i]), 0);
+                cr_assert_eq(addrs[i] / PAGE / (PAGES / CACHES), which);
+            }
+            for (unsigned i = 0; i < SWING; i++) {
+                cr_assert_eq(virtq_iova_cache_free(cache, addrs[i], PAGE), 0);
+            }
+            store.depot.lock = 1;
+            store.depot.caches_lock = 1;
+            store.homes[1 - which].lock = 1;
+        }
+        store.depot.lock = 0;
+        store.depot.caches_lock = 0;
+        store.homes[1 - which].lock = 0;
+    }
+}
+
+Test(iommu_iova_cache, threat_67_a_home_that_is_full_is_no_shortage)
+{
+    static struct store store;
+    static virtq_addr_t addrs[PAGES];
+    virtq_addr_t addr;
+
+    store_open_homes(&store, 0, PAGES - 2, MAGAZINES, CACHES);
+    for (unsigned round = 0; round < 2 * CACHES; round++) {
+        struct virtq_iova_cache *cache = &store.caches[round % CACHES];
+
+        for (unsigned i = 0; i < PAGES - 2; i++) {
+            cr_assert_eq(virtq_iova_cache_alloc(cache, PAGE, &addrs[i]), 0);
+        }
+        cr_assert_eq(virtq_iova_cache_alloc(cache, PAGE, &addr), VIRTQ_ENOMEM);
+        cr_assert_eq(virtq_iova_cache_alloc(cache, (PAGES - 1) * PAGE, &addr), VIRTQ_ETOOBIG);
+        for (unsigned i = 0; i < PAGES - 2; i++) {
+            cr_assert_eq(virtq_iova_cache_free(cache, addrs[i], PAGE), 0);
+        }
+    }
+    /* Longer than a home, and longer than what is cached, in its own home. */
+    cr_assert_eq(virtq_iova_cache_alloc(&store.caches[1], 400 * PAGE, &addr), 0);
+    cr_assert_eq(virtq_iova_cache_free(&store.caches[1], addr, 400 * PAGE), 0);
+    cr_assert_eq(virtq_iova_cache_alloc(&store.caches[1], 100 * PAGE, &addr), 0);
+    cr_assert_geq(addr, (virtq_addr_t)PAGES / 2 * PAGE);
+    cr_assert_eq(virtq_iova_cache_free(&store.caches[1], addr, 100 * PAGE), 0);
+    virtq_iova_cache_destroy(&store.caches[0]);
+    virtq_iova_cache_destroy(&store.caches[1]);
+    cr_assert_eq(store.iova.count, 0u);
+}
+
+/* Who comes takes the home that is least used, and what is left in one goes to who needs it. */
+Test(iommu_iova_cache, homes_are_shared_out_evenly)
+{
+    static struct store store;
+    static struct virtq_iova_cache more[2];
+    virtq_addr_t addrs[200];
+
+    cr_assert_eq(virtq_iova_init(&store.iova, 0, (virtq_addr_t)PAGES * PAGE - 1, PAGE, store.ranges,
+                                 ENTRIES),
+                 0);
+    cr_assert_eq(
+        virtq_iova_depot_init(&store.depot, &store.iova, UINT64_MAX, store.magazines, MAGAZINES),
+        0);
+    cr_assert_eq(virtq_iova_depot_spread(&store.depot, NULL, 1), VIRTQ_EINVAL);
+    cr_assert_eq(virtq_iova_depot_spread(&store.depot, store.homes, 0), VIRTQ_EINVAL);
+    cr_assert_eq(virtq_iova_depot_spread(&store.depot, store.homes, 65), VIRTQ_EINVAL);
+    cr_assert_eq(virtq_iova_depot_spread(
+                     &store.depot, (void *)((unsigned char *)store.homes + sizeof(void *)), 1),
+                 VIRTQ_EINVAL);
+    cr_assert_eq(virtq_iova_depot_spread(&store.depot, store.homes, CACHES), 0);
+    cr_assert_eq(virtq_iova_depot_spread(&store.depot, store.homes, CACHES), VIRTQ_EBUSY);
+    for (unsigned i = 0; i < CACHES; i++) {
+        cr_assert_eq(virtq_iova_cache_init(&store.caches[i], &store.depot), 0);
+        cr_assert_eq(store.caches[i].home, &store.homes[i]);
+    }
+    for (unsigned i = 0; i < 200; i++) {
+        cr_assert_eq(virtq_iova_cache_alloc(&store.caches[0], PAGE, &addrs[i]), 0);
+    }
+    for (unsigned i = 0; i < 200; i++) {
+        cr_assert_eq(virtq_iova_cache_free(&store.caches[0], addrs[i], PAGE), 0);
+    }
+    cr_assert_not_null(store.homes[0].full[0]);
+    virtq_iova_cache_destroy(&store.caches[1]);
+    cr_assert_eq(virtq_iova_cache_init(&more[0], &store.depot), 0);
+    cr_assert_eq(more[0].home, &store.homes[1]);
+    cr_assert_eq(virtq_iova_cache_init(&more[1], &store.depot), 0, "a full magazine is not needed");
+    cr_assert_eq(more[1].home, &store.homes[0]);
+    for (unsigned i = 0; i < 2; i++) {
+        virtq_iova_cache_destroy(&more[i]);
+    }
+    virtq_iova_cache_destroy(&store.caches[0]);
+    cr_assert_eq(store.iova.count, 0u);
+}
+
 Test(iommu_iova_cache, threat_67_a_shortage_is_reported_only_when_every_magazine_is_empty)
 {
     static struct store store;
@@ -131,7 +245,7 @@ Test(iommu_iova_cache, threat_67_a_shortage_is_reported_only_when_every_magazine
 }
 
 /* Random sizes on both caches against a table of pages: nothing is ever handed out twice. */
-static void never_twice(virtq_addr_t base, uint64_t seed)
+static void never_twice(virtq_addr_t base, uint64_t seed, unsigned homes)
 {
     enum { LIVE = 200 };
     static struct store store;
@@ -144,7 +258,7 @@ static void never_twice(virtq_addr_t base, uint64_t seed)
 
     printf("seed %llu\n", (unsigned long long)seed);
     memset(used, 0, sizeof(used));
-    store_open(&store, base, PAGES, MAGAZINES);
+    store_open_homes(&store, base, PAGES, MAGAZINES, homes);
     for (unsigned round = 0; round < 60000; round++) {
         struct virtq_iova_cache *cache = &store.caches[random_below(&seed, CACHES)];
         uint64_t len = 1 + random_below(&seed, (uint64_t)PAGE << random_below(&seed, 7));
@@ -183,12 +297,14 @@ static void never_twice(virtq_addr_t base, uint64_t seed)
 
 Test(iommu_iova_cache, threat_64_no_address_is_out_twice)
 {
-    never_twice(0x40000000, 64);
+    never_twice(0x40000000, 64, 0);
+    never_twice(0x40000000, 65, CACHES);
 }
 
 Test(iommu_iova_cache, L6_no_address_is_out_twice_at_the_top)
 {
-    never_twice(UINT64_MAX - (uint64_t)PAGES * PAGE + 1, 6);
+    never_twice(UINT64_MAX - (uint64_t)PAGES * PAGE + 1, 6, 0);
+    never_twice(UINT64_MAX - (uint64_t)PAGES * PAGE + 1, 7, CACHES);
 }
 
 /* Two owners that run dry all the time, and drain each other. */

@@ -34,7 +34,8 @@ struct virtq_iova_cache {
     uint32_t shift;                                        /**< The granule as a power of two. */
     struct virtq_iova_magazine *loaded[VIRTQ_IOVA_ORDERS]; /**< Those in use, by size. */
     struct virtq_iova_magazine *spare[VIRTQ_IOVA_ORDERS];  /**< Those to change to. */
-    struct virtq_iova_depot *depot;                        /**< Where magazines come from. */
+    struct virtq_iova_depot *depot;                        /**< Where addresses come from. */
+    struct virtq_iova_home *home;                          /**< Where its magazines wait. */
     struct virtq_iova_cache *next; /**< In the depot's list; guarded by its `caches_lock`. */
 };
 

@@ -86,10 +86,12 @@ VIRTQ_API void virtq_iommu_read_usage(struct virtq_iommu *iommu, struct virtq_io
 
 /** @brief The device end. The caller owns the memory; the fields are private. */
 struct virtq_iommu_device {
-    struct virtq_space space;              /**< What queues are given: `&device.space`. */
-    struct virtq_domain *domain;           /**< Where translations come from, or NULL. */
-    struct virtq_iotlb *iotlb;             /**< What is known of them, or NULL: everything. */
-    struct virtq_domain_listener listener; /**< Hears of the domain's unmappings. */
+    struct virtq_space space;               /**< What queues are given: `&device.space`. */
+    unsigned char apart_[VIRTQ_CACHE_LINE]; /**< Every unmapping reads what follows, whoever's it
+                                               is; the space's generation is written by few. */
+    struct virtq_domain_listener listener;  /**< Hears of the domain's unmappings. */
+    struct virtq_domain *domain;            /**< Where translations come from, or NULL. */
+    struct virtq_iotlb *iotlb;              /**< What is known of them, or NULL: everything. */
     uint64_t reach; /**< Shards of the domain that windows were given of; what is unmapped elsewhere
                        is no news for the queues. Without an IOTLB. */
 };
