@@ -60,7 +60,6 @@ static unsigned grow_down(const struct virtq_tce_table *table, uint32_t permissi
     unsigned taken = 0;
 
     while (taken < VIRTQ_PRIV_TREE_NEIGHBOURS && run->index != 0 && run->real > real_first &&
-           run->real - real_first >= page &&
            joins(table, run->index - 1, run->real - page, permission, run)) {
         taken++;
     }
@@ -74,7 +73,7 @@ static unsigned grow_up(const struct virtq_tce_table *table, uint32_t permission
     unsigned taken = 0;
 
     while (taken < VIRTQ_PRIV_TREE_NEIGHBOURS && run->index + 1 < table->window.entries &&
-           run->real + mask < real_last && real_last - (run->real + mask) > mask &&
+           run->real + mask < real_last &&
            joins(table, run->index + 1, run->real + mask + 1, permission, run)) {
         taken++;
     }

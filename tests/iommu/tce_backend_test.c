@@ -256,6 +256,17 @@ Test(tce_backend, whichever_call_fails_nothing_stays_mapped)
     }
 }
 
+Test(tce_backend, only_what_calls_were_made_for_is_cleared)
+{
+    tce_open(&world, 0, TCE_SMALL);
+    const struct virtq_region ranges[] = {range(1, 0, 700, SPACES_READ)};
+
+    world.fail_at = 1;
+    world.failure = VIRTQ_TCE_RESOURCE;
+    cr_assert_eq(map(ranges, 1), VIRTQ_ENOMEM);
+    expect(0, 1, 1);
+}
+
 Test(tce_backend, what_cannot_be_cleared_after_a_failure_is_counted)
 {
     struct virtq_tce_usage usage;

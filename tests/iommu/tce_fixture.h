@@ -4,6 +4,8 @@
 #ifndef VIRTQ_TESTS_IOMMU_TCE_FIXTURE_H
 #define VIRTQ_TESTS_IOMMU_TCE_FIXTURE_H
 
+#include <stdbool.h>
+
 #include "support/runner.h"
 #include "support/spaces.h"
 #include "virtq/iommu/tce_backend.h"
