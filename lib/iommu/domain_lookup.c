@@ -3,6 +3,7 @@
  * their edge. Each shard's answer was true at a moment during the call; that they are of several
  * moments does no harm, for whatever goes away after its moment is told to all who listen. */
 #include "../space/lock.h"
+#include "../space/tree_read.h"
 #include "domain_private.h"
 
 struct virtq_domain_shard *virtq_priv_domain_hold(struct virtq_domain *domain, virtq_addr_t addr)
@@ -78,10 +79,13 @@ int virtq_domain_lookup(struct virtq_domain *domain, virtq_addr_t addr, uint32_t
 {
     const struct virtq_iommu_parts *parts = &domain->parts;
     unsigned at = virtq_priv_parts_at(parts, addr);
-    int error = ask_shard(domain, at, addr, permission, window);
+    struct virtq_domain_shard *shard = virtq_priv_domain_shard(domain, at);
+    const struct virtq_priv_question ask = {addr, permission, VIRTQ_PRIV_MERGE_ENOUGH, false};
+    int error = virtq_priv_tree_look(&shard->tree, &shard->lock, ask, window);
 
-    if (error == 0 && VIRTQ_UNLIKELY(window->last == virtq_priv_parts_last(parts, at) ||
-                                     window->first == virtq_priv_parts_first(parts, at))) {
+    if (error == 0 && parts->count > 1 &&
+        VIRTQ_UNLIKELY(window->last == virtq_priv_parts_last(parts, at) ||
+                       window->first == virtq_priv_parts_first(parts, at))) {
         extend(domain, at, permission, window);
     }
     return error;

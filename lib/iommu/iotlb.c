@@ -5,6 +5,7 @@
 
 #include "../space/lock.h"
 #include "../space/tree.h"
+#include "../space/tree_read.h"
 #include "iotlb_private.h"
 
 /* What an update or an invalidation of a range does to the table. */
@@ -275,7 +276,7 @@ int virtq_iotlb_lookup(struct virtq_iotlb *iotlb, virtq_addr_t addr, uint32_t pe
                        struct virtq_window *window)
 {
     const struct virtq_priv_question ask = {addr, permission, VIRTQ_PRIV_MERGE_ENOUGH, true};
-    int error = virtq_priv_tree_lookup(&iotlb->tree, &iotlb->lock, &ask, window);
+    int error = virtq_priv_tree_look(&iotlb->tree, &iotlb->lock, ask, window);
 
     return error == VIRTQ_EFAULT ? VIRTQ_EMISS : error;
 }

@@ -2,9 +2,7 @@
 /* How a tree changes. On the way down to an item that comes, full nodes are split; on the way to
  * one that goes, nodes that have no item to spare get some or are joined with their neighbour. So
  * there is never a way back up. */
-#include "tree.h"
-
-#include "tree_node.h"
+#include "tree_read.h"
 
 size_t virtq_priv_tree_size(unsigned capacity)
 {
@@ -181,6 +179,35 @@ static void grow(struct virtq_tree *tree)
     TREE_STORE(tree->height, tree->height + 1);
 }
 
+/* Readers look at neighbours only where this says so; also at those in the next leaf, which they
+ * would otherwise have to load to see that they have nothing to do with it. */
+static void note_neighbours(struct virtq_tree *tree, struct tree_node *leaf, unsigned at,
+                            const struct virtq_region *region)
+{
+    struct virtq_region next;
+    struct tree_place place = {leaf, at};
+    uint8_t joins = 0;
+
+    if (tree_step_down(tree, &place)) {
+        tree_item(&place, &next);
+        if (virtq_priv_region_contiguous(&next, region)) {
+            TREE_STORE(place.leaf->flags[place.at],
+                       (uint8_t)(place.leaf->flags[place.at] | TREE_JOINS));
+            joins = TREE_JOINS;
+        }
+    }
+    place = (struct tree_place){leaf, at};
+    if (tree_step_up(tree, &place)) {
+        tree_item(&place, &next);
+        if (virtq_priv_region_contiguous(region, &next)) {
+            TREE_STORE(place.leaf->flags[place.at],
+                       (uint8_t)(place.leaf->flags[place.at] | TREE_JOINS));
+            joins = TREE_JOINS;
+        }
+    }
+    TREE_STORE(leaf->flags[at], (uint8_t)(region->permissions | joins));
+}
+
 void virtq_priv_tree_insert(struct virtq_tree *tree, const struct virtq_region *region)
 {
     struct tree_node *node = tree_node_at(tree, tree->root);
@@ -192,10 +219,10 @@ void virtq_priv_tree_insert(struct virtq_tree *tree, const struct virtq_region *
         node = tree_node_at(tree, tree->root);
     }
     for (level = tree->height; level > 0; level--) {
-        at = tree_child(node, region->last);
+        at = (unsigned)tree_child(node, region->last);
         if (tree_node_at(tree, node->to[at].where)->count == TREE_ITEMS) {
             split(tree, node, at, level > 1);
-            at = tree_child(node, region->last);
+            at = (unsigned)tree_child(node, region->last);
         }
         /* A key between two nodes may lie anywhere in the hole between their regions; here the
          * hole is filled. */
@@ -204,13 +231,13 @@ void virtq_priv_tree_insert(struct virtq_tree *tree, const struct virtq_region *
         }
         node = tree_node_at(tree, node->to[at].where);
     }
-    at = tree_rank(node, region->last);
+    at = (unsigned)tree_rank(node, region->last);
     items_open(node, at, 1);
     TREE_STORE(node->keys[at], region->last);
     TREE_STORE(node->to[at].first, region->first);
     TREE_STORE(node->to[at].where, (uint64_t)(uintptr_t)region->base);
-    TREE_STORE(node->flags[at], (uint8_t)region->permissions);
     TREE_STORE(node->marks[at], 1);
+    note_neighbours(tree, node, at, region);
     TREE_STORE(tree->count, tree->count + 1);
 }
 
@@ -270,15 +297,15 @@ void virtq_priv_tree_remove(struct virtq_tree *tree, virtq_addr_t last)
     uint32_t level;
 
     for (level = tree->height; level > 0; level--) {
-        unsigned at = tree_child(node, last);
+        unsigned at = (unsigned)tree_child(node, last);
 
         if (tree_node_at(tree, node->to[at].where)->count <= TREE_ITEMS_MIN) {
             join(tree, node, at > 0 ? at - 1 : at, level > 1);
-            at = tree_child(node, last);
+            at = (unsigned)tree_child(node, last);
         }
         node = tree_node_at(tree, node->to[at].where);
     }
-    items_close(node, tree_rank(node, last), 1);
+    items_close(node, (unsigned)tree_rank(node, last), 1);
     TREE_STORE(tree->count, tree->count - 1);
     shrink(tree);
 }

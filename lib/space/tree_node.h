@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "virtq/space.h"
 #include "virtq/tree.h"
 
 enum {
@@ -27,6 +28,11 @@ enum {
 
 #define TREE_NOWHERE UINT64_MAX
 
+/* In `flags`, beside the permissions: a neighbour continued the region when one of the two came, so
+ * that both may be one window. It stays when the neighbour goes, and moves with the item. */
+#define TREE_JOINS 0x80u
+#define TREE_PERMISSIONS ((uint32_t)VIRTQ_PERMISSION_READ | (uint32_t)VIRTQ_PERMISSION_WRITE)
+
 struct tree_target {
     uint64_t first; /* Leaf: first address. */
     uint64_t where; /* Leaf: its pointer. Inner node: where the child begins. */
@@ -35,7 +41,7 @@ struct tree_target {
 struct tree_node {
     uint64_t keys[TREE_ITEMS];
     struct tree_target to[TREE_ITEMS];
-    uint8_t flags[TREE_ITEMS]; /* Leaf: permissions. */
+    uint8_t flags[TREE_ITEMS]; /* Leaf: permissions, TREE_JOINS. */
     uint8_t marks[TREE_ITEMS]; /* Leaf: 1: looked up lately. The one thing readers write. */
     uint64_t count;
     uint64_t before; /* The leaf with lower addresses; TREE_NOWHERE: none. */
@@ -63,25 +69,24 @@ VIRTQ_INLINE struct tree_node *tree_node_at(const struct virtq_tree *tree, uint6
 }
 
 /** @brief Which child leads to `addr`, 0 to 15, whatever the keys are: the last of 16 is not asked.
- * Without a branch: a
- * random address would be guessed wrong half of the time. */
-VIRTQ_TEMPLATE unsigned tree_child(const struct tree_node *node, uint64_t addr)
+ * Without a branch: a random address would be guessed wrong half of the time. */
+VIRTQ_TEMPLATE size_t tree_child(const struct tree_node *node, uint64_t addr)
 {
-    unsigned four = 4 * ((unsigned)(TREE_LOAD(node->keys[3]) < addr) +
-                         (unsigned)(TREE_LOAD(node->keys[7]) < addr) +
-                         (unsigned)(TREE_LOAD(node->keys[11]) < addr));
+    const size_t skip =
+        4 * ((size_t)(TREE_LOAD(node->keys[3]) < addr) + (size_t)(TREE_LOAD(node->keys[7]) < addr) +
+             (size_t)(TREE_LOAD(node->keys[11]) < addr));
+    const uint64_t *four = &node->keys[skip];
 
-    return four + (unsigned)(TREE_LOAD(node->keys[four]) < addr) +
-           (unsigned)(TREE_LOAD(node->keys[four + 1]) < addr) +
-           (unsigned)(TREE_LOAD(node->keys[four + 2]) < addr);
+    return skip + (size_t)(TREE_LOAD(four[0]) < addr) + (size_t)(TREE_LOAD(four[1]) < addr) +
+           (size_t)(TREE_LOAD(four[2]) < addr);
 }
 
 /** @brief How many keys of a leaf are below `addr`, 0 to 16. */
-VIRTQ_TEMPLATE unsigned tree_rank(const struct tree_node *node, uint64_t addr)
+VIRTQ_TEMPLATE size_t tree_rank(const struct tree_node *node, uint64_t addr)
 {
-    unsigned at = tree_child(node, addr);
+    size_t at = tree_child(node, addr);
 
-    return at + (unsigned)(TREE_LOAD(node->keys[at]) < addr);
+    return at + (size_t)(TREE_LOAD(node->keys[at]) < addr);
 }
 
 #endif
