@@ -207,6 +207,30 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_restricted_driver_place(struct virtq_restri
 VIRTQ_API void virtq_restricted_driver_remove(struct virtq_restricted_driver *driver,
                                               struct virtq_driver_config *queue);
 
+/** @brief Driver end: takes memory of the pool for the caller's own use: what lies there is not
+ * copied, and another device can be told its address.
+ *
+ * A buffer that lies there as a whole goes as it is in a pool of system memory; otherwise, and for
+ * buffers of which a part lies there, the driver end needs ::VIRTQ_RESTRICTED_PARTS.
+ * @param driver a driver end
+ * @param len    bytes, at least 1
+ * @param align  alignment of the device address in bytes, a power of two; 0: the granule
+ * @param base   result: the memory; the caller's until virtq_restricted_driver_free(). The device
+ * may have written to it.
+ * @return 0; VIRTQ_ENOMEM (no room in the pool now), VIRTQ_ETOOBIG (not even in an empty one),
+ * VIRTQ_EINVAL (len, align) or VIRTQ_ENOTSUP (there is no pool): nothing changed. Any thread. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_restricted_driver_alloc(struct virtq_restricted_driver *driver,
+                                                             uint64_t len, uint64_t align,
+                                                             void **base);
+
+/** @brief Driver end: gives memory of virtq_restricted_driver_alloc() back. The device must no
+ * longer use it.
+ * @param driver a driver end
+ * @param base   what virtq_restricted_driver_alloc() gave
+ * @return 0; VIRTQ_EINVAL (nothing was allocated there) or VIRTQ_ENOTSUP (there is no pool):
+ * nothing changed. Any thread. */
+VIRTQ_API int virtq_restricted_driver_free(struct virtq_restricted_driver *driver, void *base);
+
 /** @brief Ends a driver end; what lay in a pool of system memory is zeroed.
  * @param driver a driver end without queues
  * @return 0, after which only virtq_restricted_driver_init() may be called on it; or VIRTQ_EBUSY

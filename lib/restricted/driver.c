@@ -132,20 +132,25 @@ VIRTQ_API int virtq_restricted_driver_init(struct virtq_restricted_driver *drive
     return open_pool(driver, config);
 }
 
-static int take(struct virtq_restricted_driver *driver, uint64_t len, uint64_t align, void **base)
+VIRTQ_API int virtq_restricted_driver_alloc(struct virtq_restricted_driver *driver, uint64_t len,
+                                            uint64_t align, void **base)
 {
+    if (driver->space == NULL) {
+        return VIRTQ_ENOTSUP;
+    }
     return driver->form == (uint32_t)VIRTQ_RESTRICTED_DEVICE
                ? virtq_bar_alloc(&driver->bar, len, align, base)
                : virtq_swiotlb_alloc(&driver->swiotlb, len, align, base);
 }
 
-static void give(struct virtq_restricted_driver *driver, void *base)
+VIRTQ_API int virtq_restricted_driver_free(struct virtq_restricted_driver *driver, void *base)
 {
-    if (driver->form == (uint32_t)VIRTQ_RESTRICTED_DEVICE) {
-        (void)virtq_bar_free(&driver->bar, base);
-    } else {
-        (void)virtq_swiotlb_free(&driver->swiotlb, base);
+    if (driver->space == NULL) {
+        return VIRTQ_ENOTSUP;
     }
+    return driver->form == (uint32_t)VIRTQ_RESTRICTED_DEVICE
+               ? virtq_bar_free(&driver->bar, base)
+               : virtq_swiotlb_free(&driver->swiotlb, base);
 }
 
 static bool wants_tables(const struct virtq_driver_config *queue)
@@ -174,16 +179,18 @@ VIRTQ_API int virtq_restricted_driver_place(struct virtq_restricted_driver *driv
     if (error != 0) {
         return error;
     }
-    error = take(driver, layout.size, layout.align, &ring);
+    error = virtq_restricted_driver_alloc(driver, layout.size, layout.align, &ring);
     if (error != 0) {
         return error;
     }
     if (wants_tables(&placed)) {
         size_t size = virtq_driver_tables_size(&placed);
 
-        error = size == 0 ? VIRTQ_EINVAL : take(driver, size, TABLE_ALIGN, &placed.tables);
+        error = size == 0
+                    ? VIRTQ_EINVAL
+                    : virtq_restricted_driver_alloc(driver, size, TABLE_ALIGN, &placed.tables);
         if (error != 0) {
-            give(driver, ring);
+            (void)virtq_restricted_driver_free(driver, ring);
             return error;
         }
     }
@@ -198,9 +205,9 @@ VIRTQ_API void virtq_restricted_driver_remove(struct virtq_restricted_driver *dr
     const struct virtq_areas none = {NULL, NULL, NULL};
 
     /* The ring is one block, which begins with the descriptor area. */
-    give(driver, queue->areas.descriptor);
+    (void)virtq_restricted_driver_free(driver, queue->areas.descriptor);
     if (queue->tables != NULL) {
-        give(driver, queue->tables);
+        (void)virtq_restricted_driver_free(driver, queue->tables);
     }
     queue->areas = none;
     queue->tables = NULL;

@@ -27,14 +27,13 @@ struct pool {
     void *books;
 };
 
-/** @brief The configurations: a device that offers restricted DMA, a driver that knows it. */
-static inline void pool_prepare(struct pool *p, uint32_t form)
+/** @brief The configurations, but for private memory: a device that offers restricted DMA, a driver
+ * that knows it. `at` and `view` are set. */
+static inline void pool_describe(struct pool *p, uint32_t form)
 {
     const struct virtq_restricted_config fresh = VIRTQ_RESTRICTED_CONFIG_INIT;
     struct virtq_restricted_config *config = &p->driver_config;
 
-    memset(p, 0, sizeof(*p));
-    block_init(&p->block, POOL_SIZE, POOL_PAGE, true);
     *config = fresh;
     config->facts.features = POOL_VERSION | POOL_RESTRICTED;
     config->facts.known = POOL_VERSION | POOL_RESTRICTED;
@@ -53,8 +52,16 @@ static inline void pool_prepare(struct pool *p, uint32_t form)
     p->device_config.pool.base = p->block.view;
     config->memory_size = virtq_restricted_private_size(config);
     cr_assert_neq(config->memory_size, 0u);
-    p->books = malloc(config->memory_size);
-    config->memory = p->books;
+}
+
+/** @brief A pool, and its configurations. */
+static inline void pool_prepare(struct pool *p, uint32_t form)
+{
+    memset(p, 0, sizeof(*p));
+    block_init(&p->block, POOL_SIZE, POOL_PAGE, true);
+    pool_describe(p, form);
+    p->books = malloc(p->driver_config.memory_size);
+    p->driver_config.memory = p->books;
 }
 
 static inline void pool_open(struct pool *p, uint32_t form, uint32_t flags)
