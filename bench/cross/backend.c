@@ -6,11 +6,11 @@
 /* A thread's own: a word that two threads count in would be a cost that no hypervisor has. */
 static _Thread_local uint64_t requests;
 
-static void ask(const struct cross_backend *backend)
+void cross_backend_ask(uint64_t request_ns)
 {
     requests++;
-    if (backend->request_ns > 0) {
-        uint64_t end = bench_clock_ns() + backend->request_ns;
+    if (request_ns > 0) {
+        uint64_t end = bench_clock_ns() + request_ns;
 
         /* Without a pause: a processor that waits for its hypervisor does nothing else. */
         while (bench_clock_ns() < end) {
@@ -22,7 +22,7 @@ static int backend_map(void *context, const struct virtq_region *ranges, unsigne
 {
     const struct cross_backend *backend = context;
 
-    ask(backend);
+    cross_backend_ask(backend->request_ns);
     return backend->inner.map(backend->inner.context, ranges, count);
 }
 
@@ -30,7 +30,7 @@ static int backend_unmap(void *context, const struct virtq_region *ranges, unsig
 {
     const struct cross_backend *backend = context;
 
-    ask(backend);
+    cross_backend_ask(backend->request_ns);
     return backend->inner.unmap(backend->inner.context, ranges, count);
 }
 
@@ -38,7 +38,7 @@ static int backend_flush(void *context, const struct virtq_region *ranges, unsig
 {
     const struct cross_backend *backend = context;
 
-    ask(backend);
+    cross_backend_ask(backend->request_ns);
     return backend->inner.flush(backend->inner.context, ranges, count);
 }
 

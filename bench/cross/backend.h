@@ -22,6 +22,9 @@ struct cross_backend {
 void cross_backend_init(struct cross_backend *backend, struct virtq_domain *domain,
                         uint64_t request_ns);
 
+/* A request of the calling thread to something else than a struct cross_backend. */
+void cross_backend_ask(uint64_t request_ns);
+
 /* How many requests the calling thread has made. */
 uint64_t cross_backend_requests(void);
 

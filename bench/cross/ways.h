@@ -24,6 +24,9 @@ int cross_iommu_lazy_open(struct cross_world *world);
 int cross_iommu_persistent_open(struct cross_world *world);
 int cross_bar_cacheable_open(struct cross_world *world);
 int cross_bar_write_combining_open(struct cross_world *world);
+int cross_zpci_strict_open(struct cross_world *world);
+int cross_zpci_by_page_open(struct cross_world *world);
+int cross_zpci_lazy_open(struct cross_world *world);
 
 void cross_iommu_close(struct cross_world *world);
 

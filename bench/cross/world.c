@@ -13,9 +13,19 @@ enum { RING_BYTES = 1 << 16, SLACK = 1 << 20 };
 enum { OUTSTANDING_BYTES = 2 << 20 };
 
 /* In the order of enum cross_way. */
-const char *const cross_way_names[CROSS_WAYS + 1] = {
-    "direct",     "premapped",        "swiotlb-dynamic", "swiotlb-persistent",  "iommu-strict",
-    "iommu-lazy", "iommu-persistent", "bar-cacheable",   "bar-write-combining", NULL};
+const char *const cross_way_names[CROSS_WAYS + 1] = {"direct",
+                                                     "premapped",
+                                                     "swiotlb-dynamic",
+                                                     "swiotlb-persistent",
+                                                     "iommu-strict",
+                                                     "iommu-lazy",
+                                                     "iommu-persistent",
+                                                     "bar-cacheable",
+                                                     "bar-write-combining",
+                                                     "zpci-strict",
+                                                     "zpci-by-page",
+                                                     "zpci-lazy",
+                                                     NULL};
 
 static const struct {
     int (*open)(struct cross_world *world);
@@ -30,6 +40,9 @@ static const struct {
     [CROSS_IOMMU_PERSISTENT] = {cross_iommu_persistent_open, CROSS_OFFER_POINTER},
     [CROSS_BAR_CACHEABLE] = {cross_bar_cacheable_open, CROSS_OFFER_POINTER},
     [CROSS_BAR_WRITE_COMBINING] = {cross_bar_write_combining_open, CROSS_OFFER_POINTER},
+    [CROSS_ZPCI_STRICT] = {cross_zpci_strict_open, CROSS_OFFER_POINTER},
+    [CROSS_ZPCI_BY_PAGE] = {cross_zpci_by_page_open, CROSS_OFFER_POINTER},
+    [CROSS_ZPCI_LAZY] = {cross_zpci_lazy_open, CROSS_OFFER_POINTER},
 };
 
 unsigned cross_window(uint32_t bytes)
@@ -47,7 +60,7 @@ bool cross_way_copies(enum cross_way way)
 
 bool cross_way_asks(enum cross_way way)
 {
-    return way == CROSS_IOMMU_STRICT || way == CROSS_IOMMU_LAZY;
+    return way == CROSS_IOMMU_STRICT || way == CROSS_IOMMU_LAZY || way >= CROSS_ZPCI_STRICT;
 }
 
 static size_t round_up(size_t bytes, size_t to)
