@@ -107,6 +107,23 @@ static int flush(struct virtq_zpci_lazy *lazy)
     return error;
 }
 
+/* The wrap: everything is refreshed, or is being refreshed by another thread, for which this one
+ * waits as long as it would for the hypervisor. The lock is held, but not while waiting. What came
+ * of it the next search finds. */
+static void wrap(struct virtq_zpci_lazy *lazy)
+{
+    uint32_t tries;
+
+    if (lazy->usage.waiting == 0 || flush(lazy) != VIRTQ_EBUSY) {
+        return;
+    }
+    for (tries = 0; tries < lazy->guest->busy_tries && lazy->flushing != 0; tries++) {
+        virtq_priv_unlock(&lazy->lock);
+        virtq_priv_relax();
+        virtq_priv_lock(&lazy->lock);
+    }
+}
+
 static int take(struct virtq_zpci_lazy *lazy, uint64_t len, virtq_addr_t *addr)
 {
     uint64_t count = len >> 12;
@@ -118,10 +135,8 @@ static int take(struct virtq_zpci_lazy *lazy, uint64_t len, virtq_addr_t *addr)
     virtq_priv_lock(&lazy->lock);
     at = search(lazy, lazy->next, count);
     if (at == NOWHERE) {
-        /* The wrap. A refresh that fails leaves what was free all along. */
-        if (lazy->usage.waiting != 0) {
-            (void)flush(lazy);
-        }
+        /* A refresh that fails leaves what was free all along. */
+        wrap(lazy);
         at = search(lazy, 0, count);
     }
     if (at != NOWHERE) {

@@ -215,6 +215,34 @@ Test(iommu_zpci_lazy, l4_random_buffers_never_get_an_address_that_waits)
     lazy_close();
 }
 
+/* As another thread's would be, while everything is refreshed. */
+static struct spaces_buffer meanwhile;
+static int answers[2];
+
+static uint32_t map_meanwhile(void *context, uint64_t function, virtq_addr_t first, uint64_t len,
+                              uint32_t *status)
+{
+    answers[0] = map_pages(&meanwhile, DATA, 64);
+    answers[1] = virtq_zpci_lazy_flush(&lazy);
+    return pair_rpcit(context, function, first, len, status);
+}
+
+Test(iommu_zpci_lazy, l4_what_the_refresh_under_way_is_for_is_not_free_yet)
+{
+    struct spaces_buffer buffer;
+
+    lazy_open(0, 64);
+    pair.guest.rpcit = map_meanwhile;
+    pair.guest.busy_tries = 3;
+    cr_assert_eq(map_pages(&buffer, DATA, 64), 0);
+    spaces_unmap(&lazy.space, &buffer, 0);
+    cr_assert_eq(map_pages(&buffer, DATA, 64), 0);
+    cr_assert_eq(answers[0], VIRTQ_ENOMEM);
+    cr_assert_eq(answers[1], VIRTQ_EBUSY);
+    spaces_unmap(&lazy.space, &buffer, 0);
+    lazy_close();
+}
+
 struct owner {
     pthread_t thread;
     unsigned number;
