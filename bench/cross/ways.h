@@ -22,6 +22,7 @@ int cross_swiotlb_persistent_open(struct cross_world *world);
 int cross_iommu_strict_open(struct cross_world *world);
 int cross_iommu_lazy_open(struct cross_world *world);
 int cross_iommu_persistent_open(struct cross_world *world);
+int cross_tce_open(struct cross_world *world);
 int cross_bar_cacheable_open(struct cross_world *world);
 int cross_bar_write_combining_open(struct cross_world *world);
 int cross_zpci_strict_open(struct cross_world *world);

@@ -25,6 +25,9 @@ const char *const cross_way_names[CROSS_WAYS + 1] = {"direct",
                                                      "zpci-strict",
                                                      "zpci-by-page",
                                                      "zpci-lazy",
+                                                     "tce",
+                                                     "bar-cacheable",
+                                                     "bar-write-combining",
                                                      NULL};
 
 static const struct {
@@ -38,6 +41,7 @@ static const struct {
     [CROSS_IOMMU_STRICT] = {cross_iommu_strict_open, CROSS_OFFER_POINTER},
     [CROSS_IOMMU_LAZY] = {cross_iommu_lazy_open, CROSS_OFFER_POINTER},
     [CROSS_IOMMU_PERSISTENT] = {cross_iommu_persistent_open, CROSS_OFFER_POINTER},
+    [CROSS_TCE] = {cross_tce_open, CROSS_OFFER_POINTER},
     [CROSS_BAR_CACHEABLE] = {cross_bar_cacheable_open, CROSS_OFFER_POINTER},
     [CROSS_BAR_WRITE_COMBINING] = {cross_bar_write_combining_open, CROSS_OFFER_POINTER},
     [CROSS_ZPCI_STRICT] = {cross_zpci_strict_open, CROSS_OFFER_POINTER},
@@ -61,6 +65,7 @@ bool cross_way_copies(enum cross_way way)
 bool cross_way_asks(enum cross_way way)
 {
     return way == CROSS_IOMMU_STRICT || way == CROSS_IOMMU_LAZY || way >= CROSS_ZPCI_STRICT;
+    return way == CROSS_IOMMU_STRICT || way == CROSS_IOMMU_LAZY || way == CROSS_TCE;
 }
 
 static size_t round_up(size_t bytes, size_t to)

@@ -8,12 +8,20 @@
 #include "report/plot.h"
 #include "report/value.h"
 
-static const char *const ways[] = {
-    "direct",     "premapped",        "swiotlb-dynamic", "swiotlb-persistent",  "iommu-strict",
-    "iommu-lazy", "iommu-persistent", "bar-cacheable",   "bar-write-combining", NULL};
+static const char *const ways[] = {"direct",
+                                   "premapped",
+                                   "swiotlb-dynamic",
+                                   "swiotlb-persistent",
+                                   "iommu-strict",
+                                   "iommu-lazy",
+                                   "iommu-persistent",
+                                   "tce",
+                                   "bar-cacheable",
+                                   "bar-write-combining",
+                                   NULL};
 
 /* Each of them for every cost of a request: the family of curves. */
-static const char *const asking[] = {"iommu-strict", "iommu-lazy", NULL};
+static const char *const asking[] = {"iommu-strict", "iommu-lazy", "tce", NULL};
 static const char *const asking_nobody[] = {"direct", "swiotlb-dynamic", "swiotlb-persistent",
                                             NULL};
 

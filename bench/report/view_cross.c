@@ -82,6 +82,47 @@ struct bench_table *bench_view_cross_floor(const json_t *root)
     return table;
 }
 
+static void request_cells(struct bench_table *table, const json_t *row)
+{
+    bench_table_cell(table, "%.2f", bench_value_number(row, "requests"));
+}
+
+/* The rows of ways that ask somebody, on one queue. */
+static json_t *rows_with_requests(const json_t *root)
+{
+    json_t *rows = json_array();
+    size_t index;
+    json_t *row;
+
+    json_array_foreach(json_object_get(root, "rows"), index, row)
+    {
+        if (bench_value_matches(row, "cross", NULL) && bench_value_number(row, "requests") > 0.0 &&
+            strcmp(bench_value_axis(row, "queues"), "1") == 0) {
+            (void)json_array_append(rows, row);
+        }
+    }
+    return rows;
+}
+
+struct bench_table *bench_view_cross_requests(const json_t *root)
+{
+    static const struct bench_pivot pivot = {
+        .title = "Copy or map: requests to the hypervisor for each buffer",
+        .note =
+            "iommu: map, unmap and flush are one each, whatever they are for. tce: a hypercall is one.",
+        .command = "cross",
+        .down = {"direction", "space", NULL},
+        .across = {"size", NULL},
+        .columns = time_columns,
+        .cells = request_cells,
+    };
+    json_t *rows = rows_with_requests(root);
+    struct bench_table *table = bench_pivot_table(&pivot, rows);
+
+    json_decref(rows);
+    return table;
+}
+
 static const char *size_text(char *text, double bytes)
 {
     static const char *const units[] = {"B", "KiB", "MiB"};

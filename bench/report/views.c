@@ -7,9 +7,19 @@
 enum { FAILURES_PRINTED = 20 };
 
 const bench_view bench_views[] = {
-    bench_view_matrix,    bench_view_matrix_counts, bench_view_pair,        bench_view_latency,
-    bench_view_crossings, bench_view_cross,         bench_view_cross_floor, bench_view_copy,
-    bench_view_stream,    bench_view_floor,         bench_view_lookup,      NULL,
+    bench_view_matrix,
+    bench_view_matrix_counts,
+    bench_view_pair,
+    bench_view_latency,
+    bench_view_crossings,
+    bench_view_cross,
+    bench_view_cross_floor,
+    bench_view_cross_requests,
+    bench_view_copy,
+    bench_view_stream,
+    bench_view_floor,
+    bench_view_lookup,
+    NULL,
 };
 
 bool bench_views_one_processor(const json_t *root)

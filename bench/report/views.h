@@ -18,6 +18,7 @@ struct bench_table *bench_view_pair(const json_t *root);
 struct bench_table *bench_view_latency(const json_t *root);
 struct bench_table *bench_view_cross(const json_t *root);
 struct bench_table *bench_view_cross_floor(const json_t *root);
+struct bench_table *bench_view_cross_requests(const json_t *root);
 struct bench_table *bench_view_crossings(const json_t *root);
 struct bench_table *bench_view_copy(const json_t *root);
 struct bench_table *bench_view_lookup(const json_t *root);
