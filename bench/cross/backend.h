@@ -23,7 +23,6 @@ void cross_backend_init(struct cross_backend *backend, struct virtq_domain *doma
                         uint64_t request_ns);
 
 /* A request of the calling thread to something else than a struct cross_backend. */
-/* Makes a request that takes so long: for a way that has a hypervisor of its own. */
 void cross_backend_ask(uint64_t request_ns);
 
 /* How many requests the calling thread has made. */

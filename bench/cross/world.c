@@ -26,8 +26,6 @@ const char *const cross_way_names[CROSS_WAYS + 1] = {"direct",
                                                      "zpci-by-page",
                                                      "zpci-lazy",
                                                      "tce",
-                                                     "bar-cacheable",
-                                                     "bar-write-combining",
                                                      NULL};
 
 static const struct {
@@ -41,12 +39,12 @@ static const struct {
     [CROSS_IOMMU_STRICT] = {cross_iommu_strict_open, CROSS_OFFER_POINTER},
     [CROSS_IOMMU_LAZY] = {cross_iommu_lazy_open, CROSS_OFFER_POINTER},
     [CROSS_IOMMU_PERSISTENT] = {cross_iommu_persistent_open, CROSS_OFFER_POINTER},
-    [CROSS_TCE] = {cross_tce_open, CROSS_OFFER_POINTER},
     [CROSS_BAR_CACHEABLE] = {cross_bar_cacheable_open, CROSS_OFFER_POINTER},
     [CROSS_BAR_WRITE_COMBINING] = {cross_bar_write_combining_open, CROSS_OFFER_POINTER},
     [CROSS_ZPCI_STRICT] = {cross_zpci_strict_open, CROSS_OFFER_POINTER},
     [CROSS_ZPCI_BY_PAGE] = {cross_zpci_by_page_open, CROSS_OFFER_POINTER},
     [CROSS_ZPCI_LAZY] = {cross_zpci_lazy_open, CROSS_OFFER_POINTER},
+    [CROSS_TCE] = {cross_tce_open, CROSS_OFFER_POINTER},
 };
 
 unsigned cross_window(uint32_t bytes)
@@ -65,7 +63,6 @@ bool cross_way_copies(enum cross_way way)
 bool cross_way_asks(enum cross_way way)
 {
     return way == CROSS_IOMMU_STRICT || way == CROSS_IOMMU_LAZY || way >= CROSS_ZPCI_STRICT;
-    return way == CROSS_IOMMU_STRICT || way == CROSS_IOMMU_LAZY || way == CROSS_TCE;
 }
 
 static size_t round_up(size_t bytes, size_t to)
