@@ -23,6 +23,8 @@
 #include "iommu/tce_backend.h"
 #include "iommu/tce_table.h"
 #include "iommu/virtio_iommu_device.h"
+#include "iommu/virtio_iommu_driver.h"
+#include "iommu/virtio_iommu_mapper.h"
 #include "iommu/zpci.h"
 #include "iommu/zpci_guest.h"
 #include "iommu/zpci_host.h"

@@ -24,7 +24,7 @@ static uint64_t load(const unsigned char *from, unsigned bytes)
 
 /* A subtype of a later specification counts as reserved; its three reserved bytes are ignored. */
 static int read_reserved(const unsigned char *value, uint64_t length,
-                         struct virtq_virtio_iommu_reserved *region)
+                         struct virtq_virtio_iommu_region *region)
 {
     if (length < RESV_MEM) {
         return VIRTQ_EPEER;
@@ -37,8 +37,8 @@ static int read_reserved(const unsigned char *value, uint64_t length,
 }
 
 int virtq_virtio_iommu_properties_read(const void *bytes, size_t size,
-                                       struct virtq_virtio_iommu_reserved *regions,
-                                       unsigned capacity, unsigned *count)
+                                       struct virtq_virtio_iommu_region *regions, unsigned capacity,
+                                       unsigned *count)
 {
     const unsigned char *at = bytes;
     unsigned found = 0;
@@ -47,7 +47,7 @@ int virtq_virtio_iommu_properties_read(const void *bytes, size_t size,
     while (size >= HEADER) {
         const uint64_t type = load(at, 2);
         const uint64_t length = load(at + 2, 2);
-        struct virtq_virtio_iommu_reserved region;
+        struct virtq_virtio_iommu_region region;
 
         if (type == VIRTIO_IOMMU_PROBE_T_NONE) {
             break;
@@ -74,7 +74,7 @@ int virtq_virtio_iommu_properties_read(const void *bytes, size_t size,
     return found <= capacity || capacity == 0 ? 0 : VIRTQ_ENOMEM;
 }
 
-int virtq_virtio_iommu_properties_reserve(const struct virtq_virtio_iommu_reserved *regions,
+int virtq_virtio_iommu_properties_reserve(const struct virtq_virtio_iommu_region *regions,
                                           unsigned count, struct virtq_iova *iova)
 {
     unsigned i;

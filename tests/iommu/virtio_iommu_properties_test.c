@@ -37,7 +37,7 @@ static void put_reserved(struct list *list, unsigned subtype, uint64_t first, ui
 }
 
 /* In memory that ends where the list does, so that a byte read beyond is noticed. */
-static int parse(const struct list *list, size_t size, struct virtq_virtio_iommu_reserved *regions,
+static int parse(const struct list *list, size_t size, struct virtq_virtio_iommu_region *regions,
                  unsigned capacity, unsigned *count)
 {
     unsigned char *copy = malloc(size + 1);
@@ -52,7 +52,7 @@ static int parse(const struct list *list, size_t size, struct virtq_virtio_iommu
 
 Test(iommu_virtio_iommu_properties, an_empty_list_reserves_nothing)
 {
-    struct virtq_virtio_iommu_reserved regions[ROOM];
+    struct virtq_virtio_iommu_region regions[ROOM];
     struct list list = {{0}, 0};
 
     for (unsigned size = 0; size <= PROPERTIES; size++) {
@@ -65,7 +65,7 @@ Test(iommu_virtio_iommu_properties, an_empty_list_reserves_nothing)
 
 Test(iommu_virtio_iommu_properties, m5_both_kinds_of_reserved_memory_are_read)
 {
-    struct virtq_virtio_iommu_reserved regions[ROOM];
+    struct virtq_virtio_iommu_region regions[ROOM];
     struct list list = {{0}, 0};
     unsigned count = 0;
 
@@ -86,7 +86,7 @@ Test(iommu_virtio_iommu_properties, m5_both_kinds_of_reserved_memory_are_read)
 
 Test(iommu_virtio_iommu_properties, an_unknown_subtype_counts_as_reserved_and_reserved_is_ignored)
 {
-    struct virtq_virtio_iommu_reserved regions[ROOM];
+    struct virtq_virtio_iommu_region regions[ROOM];
     struct list list = {{0}, 0};
     unsigned count = 0;
 
@@ -100,7 +100,7 @@ Test(iommu_virtio_iommu_properties, an_unknown_subtype_counts_as_reserved_and_re
 
 Test(iommu_virtio_iommu_properties, unknown_types_and_those_with_reserved_bits_are_passed_over)
 {
-    struct virtq_virtio_iommu_reserved regions[ROOM];
+    struct virtq_virtio_iommu_region regions[ROOM];
     struct list list = {{0}, 0};
     unsigned count = 0;
 
@@ -121,7 +121,7 @@ Test(iommu_virtio_iommu_properties, unknown_types_and_those_with_reserved_bits_a
 
 Test(iommu_virtio_iommu_properties, the_length_is_the_device_s_and_not_deduced_from_the_type)
 {
-    struct virtq_virtio_iommu_reserved regions[ROOM];
+    struct virtq_virtio_iommu_region regions[ROOM];
     struct list list = {{0}, 0};
     unsigned count = 0;
 
@@ -139,7 +139,7 @@ Test(iommu_virtio_iommu_properties, the_length_is_the_device_s_and_not_deduced_f
 
 Test(iommu_virtio_iommu_properties, what_is_malformed_is_refused)
 {
-    struct virtq_virtio_iommu_reserved regions[ROOM];
+    struct virtq_virtio_iommu_region regions[ROOM];
     struct list list = {{0}, 0};
     unsigned count = 99;
 
@@ -161,7 +161,7 @@ Test(iommu_virtio_iommu_properties, what_is_malformed_is_refused)
 
 Test(iommu_virtio_iommu_properties, more_regions_than_there_is_room_for_are_counted)
 {
-    struct virtq_virtio_iommu_reserved regions[ROOM];
+    struct virtq_virtio_iommu_region regions[ROOM];
     struct list list = {{0}, 0};
     unsigned count = 0;
 
@@ -180,7 +180,7 @@ Test(iommu_virtio_iommu_properties, more_regions_than_there_is_room_for_are_coun
 
 Test(iommu_virtio_iommu_properties, random_lists_are_taken_or_refused_and_never_overrun)
 {
-    struct virtq_virtio_iommu_reserved regions[ROOM];
+    struct virtq_virtio_iommu_region regions[ROOM];
     uint64_t seed = 4;
     unsigned taken = 0;
 
@@ -206,7 +206,7 @@ Test(iommu_virtio_iommu_properties, random_lists_are_taken_or_refused_and_never_
 
 Test(iommu_virtio_iommu_properties, m5_reserved_regions_are_never_handed_out)
 {
-    static const struct virtq_virtio_iommu_reserved regions[] = {
+    static const struct virtq_virtio_iommu_region regions[] = {
         {0x2000, 0x2fff, 0, 0}, {0x4800, 0x5001, 1, 0}, {0x100000000, UINT64_MAX, 0, 0}};
     struct virtq_iova_range ranges[32];
     struct virtq_iova iova;
@@ -222,6 +222,6 @@ Test(iommu_virtio_iommu_properties, m5_reserved_regions_are_never_handed_out)
     cr_assert_eq(handed, 5u);
     cr_assert_eq(virtq_virtio_iommu_properties_reserve(regions, 0, &iova), 0);
     cr_assert_eq(virtq_virtio_iommu_properties_reserve(
-                     &(const struct virtq_virtio_iommu_reserved){0x1000, 0x1000, 0, 0}, 1, &iova),
+                     &(const struct virtq_virtio_iommu_region){0x1000, 0x1000, 0, 0}, 1, &iova),
                  VIRTQ_EBUSY);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * @ingroup virtq_iommu
+ * @ingroup virtq_virtio_iommu
  * @brief The properties of an endpoint, as a virtio-iommu answers a PROBE request: the addresses
  * that are not to be mapped.
  *
@@ -21,7 +21,7 @@
 VIRTQ_BEGIN_DECLS
 
 /** @brief Addresses that the driver is not to map: a RESV_MEM property. */
-struct virtq_virtio_iommu_reserved {
+struct virtq_virtio_iommu_region {
     virtq_addr_t first; /**< First address. */
     virtq_addr_t last;  /**< Last address, inclusive (L6). */
     uint32_t msi;       /**< 1: the doorbell of message signalled interrupts; 0: anything else, also
@@ -43,7 +43,7 @@ struct virtq_virtio_iommu_reserved {
  * property overruns the list, a RESV_MEM is too short or inverted): do not attach the endpoint. Any
  * thread. Source: [virtio 1.4, PROBE request; Property RESV_MEM] */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_virtio_iommu_properties_read(
-    const void *bytes, size_t size, struct virtq_virtio_iommu_reserved *regions, unsigned capacity,
+    const void *bytes, size_t size, struct virtq_virtio_iommu_region *regions, unsigned capacity,
     unsigned *count);
 
 /** @brief Keeps regions out of an allocator's addresses, for ever.
@@ -54,7 +54,7 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_virtio_iommu_properties_read(
  * reserved.
  */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_virtio_iommu_properties_reserve(
-    const struct virtq_virtio_iommu_reserved *regions, unsigned count, struct virtq_iova *iova);
+    const struct virtq_virtio_iommu_region *regions, unsigned count, struct virtq_iova *iova);
 
 VIRTQ_END_DECLS
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * @ingroup virtq_iommu
+ * @ingroup virtq_virtio_iommu
  * @brief What a virtio-iommu offers, as its driver reads it: which features to accept, and the
  * configuration space in this processor's order.
  *
