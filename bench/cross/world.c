@@ -12,21 +12,22 @@ enum { RING_BYTES = 1 << 16, SLACK = 1 << 20 };
 /* Payload outstanding on one queue, at most. */
 enum { OUTSTANDING_BYTES = 2 << 20 };
 
-/* In the order of enum cross_way. */
-const char *const cross_way_names[CROSS_WAYS + 1] = {"direct",
-                                                     "premapped",
-                                                     "swiotlb-dynamic",
-                                                     "swiotlb-persistent",
-                                                     "iommu-strict",
-                                                     "iommu-lazy",
-                                                     "iommu-persistent",
-                                                     "bar-cacheable",
-                                                     "bar-write-combining",
-                                                     "zpci-strict",
-                                                     "zpci-by-page",
-                                                     "zpci-lazy",
-                                                     "tce",
-                                                     NULL};
+const char *const cross_way_names[CROSS_WAYS + 1] = {
+    [CROSS_DIRECT] = "direct",
+    [CROSS_PREMAPPED] = "premapped",
+    [CROSS_SWIOTLB_DYNAMIC] = "swiotlb-dynamic",
+    [CROSS_SWIOTLB_PERSISTENT] = "swiotlb-persistent",
+    [CROSS_IOMMU_STRICT] = "iommu-strict",
+    [CROSS_IOMMU_LAZY] = "iommu-lazy",
+    [CROSS_IOMMU_PERSISTENT] = "iommu-persistent",
+    [CROSS_TCE] = "tce",
+    [CROSS_BAR_CACHEABLE] = "bar-cacheable",
+    [CROSS_BAR_WRITE_COMBINING] = "bar-write-combining",
+    [CROSS_ZPCI_STRICT] = "zpci-strict",
+    [CROSS_ZPCI_BY_PAGE] = "zpci-by-page",
+    [CROSS_ZPCI_LAZY] = "zpci-lazy",
+    [CROSS_RESTRICTED] = "restricted",
+};
 
 static const struct {
     int (*open)(struct cross_world *world);
@@ -45,6 +46,7 @@ static const struct {
     [CROSS_ZPCI_BY_PAGE] = {cross_zpci_by_page_open, CROSS_OFFER_POINTER},
     [CROSS_ZPCI_LAZY] = {cross_zpci_lazy_open, CROSS_OFFER_POINTER},
     [CROSS_TCE] = {cross_tce_open, CROSS_OFFER_POINTER},
+    [CROSS_RESTRICTED] = {cross_restricted_open, CROSS_OFFER_POINTER},
 };
 
 unsigned cross_window(uint32_t bytes)
@@ -57,12 +59,14 @@ unsigned cross_window(uint32_t bytes)
 bool cross_way_copies(enum cross_way way)
 {
     return way == CROSS_SWIOTLB_DYNAMIC || way == CROSS_SWIOTLB_PERSISTENT ||
-           way == CROSS_BAR_CACHEABLE || way == CROSS_BAR_WRITE_COMBINING;
+           way == CROSS_BAR_CACHEABLE || way == CROSS_BAR_WRITE_COMBINING ||
+           way == CROSS_RESTRICTED;
 }
 
 bool cross_way_asks(enum cross_way way)
 {
-    return way == CROSS_IOMMU_STRICT || way == CROSS_IOMMU_LAZY || way >= CROSS_ZPCI_STRICT;
+    return way == CROSS_IOMMU_STRICT || way == CROSS_IOMMU_LAZY ||
+           (way >= CROSS_ZPCI_STRICT && way != CROSS_RESTRICTED);
 }
 
 static size_t round_up(size_t bytes, size_t to)
@@ -175,6 +179,9 @@ static void *reachable(struct cross_world *world, size_t bytes, size_t align)
     case CROSS_BAR_CACHEABLE:
     case CROSS_BAR_WRITE_COMBINING:
         return virtq_bar_alloc(&world->bar, bytes, align, &base) == 0 ? base : NULL;
+    case CROSS_RESTRICTED:
+        return virtq_restricted_driver_alloc(&world->restricted, bytes, align, &base) == 0 ? base
+                                                                                           : NULL;
     default:
         return take(world->memory, world->size, &world->used, bytes, align);
     }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <virtq/restricted.h>
 #include <virtq/space.h>
 #include <virtq/space/bar.h>
 #include <virtq/space/bar_stage.h>
@@ -38,6 +39,7 @@ enum cross_way {
     CROSS_ZPCI_BY_PAGE,
     CROSS_ZPCI_LAZY,
     CROSS_TCE,
+    CROSS_RESTRICTED,
     CROSS_WAYS
 };
 
@@ -96,6 +98,8 @@ struct cross_world {
     struct virtq_swiotlb swiotlb;
     struct virtq_bar bar;
     struct virtq_bar_stage stage;
+    struct virtq_restricted_driver restricted;
+    struct virtq_restricted_device restricted_device;
     struct virtq_domain domain;
     struct virtq_iova iova;
     struct virtq_iova_depot depot;

@@ -18,6 +18,10 @@ static const char *const ways[] = {"direct",
                                    "tce",
                                    "bar-cacheable",
                                    "bar-write-combining",
+                                   "zpci-strict",
+                                   "zpci-by-page",
+                                   "zpci-lazy",
+                                   "restricted",
                                    NULL};
 
 /* Each of them for every cost of a request: the family of curves. */
