@@ -5,9 +5,9 @@
 
 struct bench_table *bench_view_lookup(const json_t *root)
 {
-    struct bench_table *table =
-        bench_table_new("Lookup", "ns to find the window of a random address, beside a binary "
-                                  "search in a sorted array. Median of the rounds.");
+    struct bench_table *table = bench_table_new(
+        "Lookup", "ns to find the window of a random address, beside a binary "
+                  "search in a sorted array, and a call that finds nothing. Median of the rounds.");
     size_t index;
     json_t *row;
 
@@ -15,10 +15,11 @@ struct bench_table *bench_view_lookup(const json_t *root)
     bench_table_column(table, NULL, "windows", false);
     bench_table_column(table, NULL, "ns", false);
     bench_table_column(table, NULL, "array", false);
+    bench_table_column(table, NULL, "call", false);
     bench_table_column(table, NULL, "instr", false);
     json_array_foreach(json_object_get(root, "rows"), index, row)
     {
-        char text[3][BENCH_VALUE_ROOM];
+        char text[4][BENCH_VALUE_ROOM];
 
         if (!bench_value_matches(row, "lookup", NULL)) {
             continue;
@@ -29,6 +30,8 @@ struct bench_table *bench_view_lookup(const json_t *root)
                          bench_value_ns(text[0], bench_value_number(row, "ns.median")));
         bench_table_cell(table, "%s",
                          bench_value_ns(text[1], bench_value_number(row, "floor.ns.median")));
+        bench_table_cell(table, "%s",
+                         bench_value_ns(text[3], bench_value_number(row, "floor2.ns.median")));
         bench_table_cell(table, "%s",
                          bench_value_count(text[2], bench_value_number(row, "instructions")));
     }

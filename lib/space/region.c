@@ -7,27 +7,27 @@ bool virtq_priv_region_legal(const struct virtq_region *region)
            virtq_priv_memory_legal(region->base, region->last - region->first);
 }
 
-/* Above so many regions a step of four ways is cheaper than one of eight: each place that is looked
- * at is a line that no cache may hold. */
-#define REGION_MANY 1024u
+/* A step looks at WAYS - 1 places. In a table of more than MANY regions these are not a power of
+ * two apart, where the table has such a size: they would compete for one place in the caches. */
+enum { WAYS = 8, MANY = 4096 };
 
 /* Narrows [low, low + count), which holds the region that is looked for, to one that still does:
- * by what is found in ways - 1 places, of which none waits for another. */
+ * by what is found in places of which none waits for another. */
 VIRTQ_TEMPLATE const struct virtq_region *narrow(const struct virtq_region *low, unsigned *count,
-                                                 virtq_addr_t addr, unsigned ways)
+                                                 virtq_addr_t addr)
 {
-    unsigned part = *count / ways;
+    const unsigned part = *count / WAYS - (*count >= MANY ? *count / 128 : 0);
     const struct virtq_region *place = low + part - 1;
     size_t below = 0;
     unsigned i;
 
 #pragma GCC unroll 8
-    for (i = 1; i < ways; i++) {
+    for (i = 1; i < WAYS; i++) {
         below += place->last < addr ? 1u : 0u;
         place += part;
     }
     VIRTQ_OPAQUE(below);
-    *count -= (ways - 1) * part;
+    *count -= (WAYS - 1) * part;
     return low + below * part;
 }
 
@@ -41,11 +41,8 @@ VIRTQ_TEMPLATE const struct virtq_region *find(const struct virtq_region *region
     size_t below = 0;
     unsigned i;
 
-    while (count > REGION_MANY) {
-        low = narrow(low, &count, addr, 4);
-    }
-    while (count >= 8) {
-        low = narrow(low, &count, addr, 8);
+    while (count >= WAYS) {
+        low = narrow(low, &count, addr);
     }
     for (i = 0; i + 1 < count; i++) {
         below += low[i].last < addr ? 1u : 0u;
