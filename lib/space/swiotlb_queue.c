@@ -6,45 +6,10 @@
 
 #include "copy/copy.h"
 #include "granules.h"
-#include "stage.h"
 #include "swiotlb_pool.h"
+#include "swiotlb_queue.h"
 
 enum { DEPTH_MOST = 65536 };
-
-/* What record->number is: a class, if the buffer came in the short way; a class with this bit, if
- * in the long one; or granules with the other, if the slot goes back to the pool: 0 of them, if the
- * buffer was there already. */
-#define LONG_WAY ((uint64_t)1 << 8)
-#define FROM_POOL ((uint64_t)1 << 63)
-
-/* The smallest class for `last` + 1 bytes; beyond the largest there is one more, which is always
- * empty. A loop that ends at once for small buffers, and no builtin: it is a call on some
- * processors. */
-VIRTQ_TEMPLATE uint64_t class_of(const struct virtq_swiotlb_queue *queue, uint64_t last)
-{
-    uint64_t units = last >> queue->shift;
-    uint64_t at = 0;
-
-    while (VIRTQ_UNLIKELY(units != 0) && at < queue->classes) {
-        units >>= 1;
-        at++;
-    }
-    return at;
-}
-
-static uint64_t class_bytes(const struct virtq_swiotlb_queue *queue, uint32_t at)
-{
-    return (uint64_t)1 << (queue->shift + at);
-}
-
-static uint64_t bytes_of(const struct virtq_swiotlb_queue *queue,
-                         const struct virtq_priv_stage_record *record)
-{
-    if ((record->number & FROM_POOL) != 0) {
-        return (record->number & ~FROM_POOL) << queue->shift;
-    }
-    return class_bytes(queue, (uint32_t)(record->number & (LONG_WAY - 1)));
-}
 
 static void give_back(struct virtq_swiotlb_queue *queue, uint32_t at, uint64_t slot)
 {
@@ -59,7 +24,7 @@ uint64_t virtq_swiotlb_queue_flush(struct virtq_swiotlb_queue *queue)
     for (at = 0; at < queue->classes; at++) {
         struct virtq_swiotlb_class *free = &queue->free[at];
 
-        bytes += free->count * class_bytes(queue, at);
+        bytes += free->count * virtq_priv_swiotlb_class_bytes(queue, at);
         while (free->count != 0) {
             free->count--;
             give_back(queue, at, free->slots[free->count]);
@@ -92,9 +57,9 @@ VIRTQ_COLD int take_from_pool(struct virtq_swiotlb_queue *queue,
     int error = 0;
 
     queue->misses++;
-    record->number = at | LONG_WAY;
+    record->number = at | VIRTQ_PRIV_SLOT_PARTS;
     if (at == queue->classes || !take_granules(queue, (uint64_t)1 << at, &first)) {
-        record->number = FROM_POOL | exact;
+        record->number = VIRTQ_PRIV_SLOT_POOLED | exact;
         if (!take_granules(queue, exact, &first)) {
             error = virtq_priv_granules_refuse(
                 all, exact, virtq_priv_granules_place(all, queue->addr, 0, queue->low_mask + 1));
@@ -102,7 +67,7 @@ VIRTQ_COLD int take_from_pool(struct virtq_swiotlb_queue *queue,
     }
     record->first = first << queue->shift;
     if (error == 0) {
-        queue->held += bytes_of(queue, record);
+        queue->held += virtq_priv_swiotlb_slot_bytes(queue, record);
         queue->high_water = queue->held > queue->high_water ? queue->held : queue->high_water;
     }
     queue->shortages += error == VIRTQ_ENOMEM;
@@ -110,10 +75,10 @@ VIRTQ_COLD int take_from_pool(struct virtq_swiotlb_queue *queue,
     return error;
 }
 
-static int take(struct virtq_swiotlb_queue *queue, struct virtq_priv_stage_record *record,
-                uint64_t len)
+int virtq_priv_swiotlb_queue_take(struct virtq_swiotlb_queue *queue,
+                                  struct virtq_priv_stage_record *record, uint64_t len)
 {
-    const uint64_t at = class_of(queue, len - 1);
+    const uint64_t at = virtq_priv_swiotlb_class_of(queue, len - 1);
     struct virtq_swiotlb_class *free = &queue->free[at];
 
     if (free->count == 0) {
@@ -121,139 +86,8 @@ static int take(struct virtq_swiotlb_queue *queue, struct virtq_priv_stage_recor
     }
     free->count--;
     record->first = free->slots[free->count];
-    record->number = at | LONG_WAY;
+    record->number = at | VIRTQ_PRIV_SLOT_PARTS;
     return 0;
-}
-
-/* Any buffer. */
-VIRTQ_OUTLINE int map_parts(struct virtq_swiotlb_queue *queue, struct virtq_mapping *mapping)
-{
-    const struct virtq_priv_stage_shape shape = {queue->part_mask, queue->slot_mask,
-                                                 queue->low_mask};
-    struct virtq_priv_stage_record *record = mapping->record;
-    struct virtq_priv_stage_plan plan;
-    int error;
-
-    if (virtq_priv_swiotlb_pass(queue->pool, mapping)) {
-        record->number = FROM_POOL;
-        record->count = 0;
-        return 0;
-    }
-    error = virtq_priv_stage_plan(mapping, &shape, &plan);
-    if (error == 0) {
-        error = take(queue, record, plan.len);
-    }
-    if (error != 0) {
-        return error;
-    }
-    /* Where it counts, in a class, a slot's bytes have far fewer than 32 bits. */
-    record->filled_at = (uint32_t)plan.readable_at;
-    record->filled = (uint32_t)(plan.len - plan.readable_at);
-    virtq_priv_stage_fill(&queue->copy, mapping, &plan, queue->base, queue->addr, record->first,
-                          true);
-    return 0;
-}
-
-/* A buffer of one segment whose slot is in the cache, copied plainly: what map_parts() would do, in
- * a third of the instructions. Nothing is changed before all of it is known to hold. */
-static int queue_map(struct virtq_space *space, struct virtq_mapping *mapping)
-{
-    struct virtq_swiotlb_queue *queue = (struct virtq_swiotlb_queue *)space;
-    struct virtq_priv_stage_record *record = mapping->record;
-    struct virtq_priv_stage_target *target = virtq_priv_stage_targets(record);
-    const struct virtq_segment *segment = mapping->segments;
-    const uint16_t writable = mapping->segments_writable;
-    struct virtq_swiotlb_class *free;
-    uint64_t at;
-    uint64_t number;
-
-    if (VIRTQ_UNLIKELY((uint32_t)mapping->segments_readable + writable != 1 ||
-                       mapping->capacity == 0 ||
-                       (uintptr_t)segment->base + segment->len < segment->len ||
-                       (uintptr_t)segment->base - (uintptr_t)queue->base < queue->size)) {
-        return map_parts(queue, mapping);
-    }
-    at = (uintptr_t)segment->base & queue->low_mask;
-    /* A length of 0 becomes one that no class has. */
-    number = class_of(queue, at + (uint32_t)(segment->len - 1));
-    free = &queue->free[number];
-    if (VIRTQ_UNLIKELY(free->count == 0)) {
-        return map_parts(queue, mapping);
-    }
-    record->first = free->slots[--free->count];
-    at += record->first;
-    record->writable = at;
-    record->number = number;
-    record->count = writable;
-    target->base = segment->base;
-    target->len = segment->len;
-    mapping->runs->addr = queue->addr + at;
-    mapping->runs->len = segment->len;
-    mapping->runs_readable = mapping->segments_readable;
-    mapping->runs_writable = mapping->segments_writable;
-    if (writable == 0) {
-        mapping->copied += segment->len;
-        memcpy(queue->base + at, segment->base, segment->len);
-    }
-    return 0;
-}
-
-/* Any buffer; also one that came in the short way but finds its class full. */
-VIRTQ_OUTLINE void unmap_parts(struct virtq_swiotlb_queue *queue, struct virtq_mapping *mapping,
-                               uint64_t written)
-{
-    const struct virtq_priv_stage_record *record = mapping->record;
-    const uint64_t bytes = bytes_of(queue, record);
-    struct virtq_swiotlb_class *free;
-
-    if (bytes == 0) {
-        return;
-    }
-    virtq_priv_stage_drain(&queue->copy, mapping, queue->base, written);
-    if ((record->number & FROM_POOL) == 0) {
-        free = &queue->free[record->number & (LONG_WAY - 1)];
-        if (free->count != queue->depth) {
-            free->slots[free->count++] = record->first;
-            virtq_priv_copy_zero(&queue->copy, queue->base + record->first + record->filled_at,
-                                 record->filled);
-            virtq_priv_copy_done(&queue->copy);
-            return;
-        }
-        queue->returns++;
-    }
-    queue->held -= bytes;
-    virtq_priv_swiotlb_release(queue->pool, record->first >> queue->shift, bytes >> queue->shift);
-}
-
-/* Only what the buffer could reach is zeroed: the rest of the slot is zero since it was taken from
- * the pool, or holds what the device wrote unasked, which tells it nothing. The slot is on the
- * stack a little before that, but the stack has one owner. */
-static void queue_unmap(struct virtq_space *space, struct virtq_mapping *mapping, uint64_t written)
-{
-    struct virtq_swiotlb_queue *queue = (struct virtq_swiotlb_queue *)space;
-    struct virtq_priv_stage_record *record = mapping->record;
-    const struct virtq_priv_stage_target *target = virtq_priv_stage_targets(record);
-    struct virtq_swiotlb_class *free;
-    unsigned char *from = queue->base + record->writable;
-    size_t len;
-
-    if (VIRTQ_UNLIKELY(record->number >= queue->classes)) {
-        unmap_parts(queue, mapping, written);
-        return;
-    }
-    free = &queue->free[record->number];
-    if (VIRTQ_UNLIKELY(free->count == queue->depth)) {
-        unmap_parts(queue, mapping, written);
-        return;
-    }
-    free->slots[free->count++] = record->first;
-    if (record->count == 0) {
-        virtq_priv_copy_clear(from, target->len);
-        return;
-    }
-    len = written < target->len ? (size_t)written : target->len;
-    mapping->copied += len;
-    virtq_priv_copy_take(target->base, from, len, target->len);
 }
 
 static int queue_share(struct virtq_space *space, void *base, uint64_t len, uint32_t permissions,
@@ -283,24 +117,18 @@ static int queue_window(struct virtq_space *space, virtq_addr_t addr, uint32_t p
 static const struct virtq_space_ops queue_ops = {
     .size = sizeof(struct virtq_space_ops),
     .name = "swiotlb queue",
-    .map = queue_map,
-    .unmap = queue_unmap,
+    .map = virtq_priv_swiotlb_queue_map,
+    .unmap = virtq_priv_swiotlb_queue_unmap,
     .share = queue_share,
     .unshare = queue_unshare,
     .window = queue_window,
 };
 
-/* With hooks every buffer goes the long way. */
-static int hooked_map(struct virtq_space *space, struct virtq_mapping *mapping)
-{
-    return map_parts((struct virtq_swiotlb_queue *)space, mapping);
-}
-
 static const struct virtq_space_ops hooked_ops = {
     .size = sizeof(struct virtq_space_ops),
     .name = "swiotlb queue",
-    .map = hooked_map,
-    .unmap = queue_unmap,
+    .map = virtq_priv_swiotlb_queue_map_hooked,
+    .unmap = virtq_priv_swiotlb_queue_unmap_hooked,
     .share = queue_share,
     .unshare = queue_unshare,
     .window = queue_window,
@@ -375,6 +203,6 @@ void virtq_swiotlb_queue_read_usage(const struct virtq_swiotlb_queue *queue,
                                                 .held = queue->held,
                                                 .high_water = queue->high_water};
     for (at = 0; at < queue->classes; at++) {
-        usage->kept += queue->free[at].count * class_bytes(queue, at);
+        usage->kept += queue->free[at].count * virtq_priv_swiotlb_class_bytes(queue, at);
     }
 }

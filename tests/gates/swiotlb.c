@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * @brief Work for an instruction counter: buffers of 64 bytes go through a pool, in functions whose
- * names begin with `count_`.
+ * @brief Work for an instruction counter: buffers of 64 bytes, and a header or a status, go through
+ * a pool, in functions whose names begin with `count_`.
  *
- * Usage: swiotlb dynamic|persistent readable|writable ROUNDS, and it exits with 1 if a byte is
- * wrong.
+ * Usage: swiotlb dynamic|persistent SHAPE ROUNDS, and it exits with 1 if a byte is wrong.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -52,30 +51,88 @@ COUNTED void count_dynamic_unmap(struct virtq_space *space, struct virtq_mapping
     space->ops->unmap(space, mapping, written);
 }
 
-static void dynamic(unsigned writable, unsigned rounds)
+/* A buffer's segments, readable ones first. */
+struct shape {
+    const char *name;
+    uint16_t readable;
+    uint16_t writable;
+    uint32_t lens[3];
+};
+
+static const struct shape shapes[] = {
+    {"readable", 1, 0, {BYTES, 0, 0}},
+    {"writable", 0, 1, {BYTES, 0, 0}},
+    {"header-payload", 2, 0, {12, BYTES, 0}},
+    {"payload-status", 0, 2, {BYTES, 1, 0}},
+    {"header-payload-status", 2, 1, {16, BYTES, 1}}, /* A block is written, ... */
+    {"header-reply-status", 1, 2, {16, BYTES, 1}},   /* ... a block is read. */
+};
+
+static const struct shape *find_shape(const char *name)
 {
-    unsigned char data[BYTES];
-    struct virtq_segment segment = {.base = data, .len = BYTES};
+    unsigned i;
+
+    for (i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        if (strcmp(shapes[i].name, name) == 0) {
+            return &shapes[i];
+        }
+    }
+    check(0, "no such shape");
+    return NULL;
+}
+
+/* Each segment lies apart, and its bytes are the round's. */
+static uint32_t make_segments(const struct shape *shape, struct virtq_segment *segments,
+                              unsigned char data[3][2 * BYTES], unsigned round)
+{
+    uint32_t writable = 0;
+    unsigned i;
+
+    memset(data, (int)round, (size_t)3 * 2 * BYTES);
+    for (i = 0; i < (unsigned)shape->readable + shape->writable; i++) {
+        segments[i] = (struct virtq_segment){.base = data[i], .len = shape->lens[i]};
+        writable += i >= shape->readable ? shape->lens[i] : 0;
+    }
+    return writable;
+}
+
+static void dynamic(const struct shape *shape, unsigned rounds)
+{
+    const unsigned count = (unsigned)shape->readable + shape->writable;
+    unsigned char data[3][2 * BYTES];
+    struct virtq_segment segments[3];
     uint64_t record[64];
     unsigned round;
 
-    check(virtq_space_record_size(&queue.space, 1) <= sizeof(record), "record");
+    check(virtq_space_record_size(&queue.space, 3) <= sizeof(record), "record");
     for (round = 0; round < rounds; round++) {
+        const uint32_t writable = make_segments(shape, segments, data, round);
         struct virtq_run runs[2];
         struct virtq_mapping mapping = {.runs = runs,
-                                        .segments = &segment,
+                                        .segments = segments,
                                         .record = record,
-                                        .segments_readable = (uint16_t)(1 - writable),
-                                        .segments_writable = (uint16_t)writable,
+                                        .segments_readable = shape->readable,
+                                        .segments_writable = shape->writable,
                                         .capacity = 2};
+        unsigned i;
 
-        memset(data, (int)round, BYTES);
         check(count_dynamic_map(&queue.space, &mapping) == 0, "map");
-        check(pool_bytes[runs[0].addr + BYTES - 1] == (writable != 0 ? 0 : (unsigned char)round),
-              "data lost, or shown");
-        memset(pool_bytes + runs[0].addr, (int)(round ^ 0x55), BYTES);
-        count_dynamic_unmap(&queue.space, &mapping, writable != 0 ? BYTES : 0);
-        check(data[BYTES - 1] == (unsigned char)(writable != 0 ? round ^ 0x55 : round), "reply");
+        check(shape->readable == 0 ||
+                  pool_bytes[runs[0].addr + runs[0].len - 1] == (unsigned char)round,
+              "data lost");
+        if (shape->writable != 0) {
+            const struct virtq_run *run = &runs[mapping.runs_readable];
+
+            check(run->len == writable && pool_bytes[run->addr] == 0, "data shown");
+            memset(pool_bytes + run->addr, (int)(round ^ 0x55), run->len);
+        }
+        count_dynamic_unmap(&queue.space, &mapping, writable);
+        for (i = 0; i < count; i++) {
+            check(data[i][shape->lens[i] - 1] ==
+                      (unsigned char)(i >= shape->readable ? round ^ 0x55 : round),
+                  "reply");
+            check(data[i][shape->lens[i]] == (unsigned char)round, "too much of a reply");
+        }
     }
 }
 
@@ -127,7 +184,7 @@ int main(int argc, char **argv)
     uint16_t writable;
     unsigned rounds;
 
-    check(argc == 4, "usage: swiotlb dynamic|persistent readable|writable ROUNDS");
+    check(argc == 4, "usage: swiotlb dynamic|persistent SHAPE ROUNDS");
     writable = strcmp(argv[2], "writable") == 0;
     rounds = (unsigned)strtoul(argv[3], NULL, 10);
     config.pool = pool_bytes;
@@ -142,7 +199,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "persistent") == 0) {
         persistent(writable, rounds);
     } else {
-        dynamic(writable, rounds);
+        dynamic(find_shape(argv[2]), rounds);
     }
     return 0;
 }
