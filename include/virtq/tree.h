@@ -6,8 +6,9 @@
  *
  * Sixteen regions a node, keys apart from what they lead to: a lookup among 65536 regions reads
  * five nodes and takes no branch that depends on the address; adding and removing touch one path
- * of nodes and nothing else. Struct virtq_domain, struct virtq_iotlb and struct virtq_direct hold
- * one each; a caller needs only to know how much memory it takes.
+ * of nodes, and adding a neighbour where that is another node's. Struct virtq_domain holds one for
+ * each of its shards and struct virtq_iotlb one; a caller needs only to know how much memory it
+ * takes.
  */
 #ifndef VIRTQ_TREE_H
 #define VIRTQ_TREE_H
