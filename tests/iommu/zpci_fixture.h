@@ -4,6 +4,7 @@
 #ifndef VIRTQ_TESTS_IOMMU_ZPCI_FIXTURE_H
 #define VIRTQ_TESTS_IOMMU_ZPCI_FIXTURE_H
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "support/spaces.h"
@@ -19,7 +20,9 @@
 #define ZPCI_PAGES(n) (0x40000u + 0x800u * (n))
 #define ZPCI_DATA(n) (0x100000u + 0x1000u * (n))
 
-enum { ZPCI_HANDLE = 0x81020304, ZPCI_PINS = 2048 };
+#define ZPCI_HANDLE 0x81020304u
+
+enum { ZPCI_PINS = 2048 };
 
 struct zpci_stand {
     unsigned char *memory;
