@@ -28,6 +28,14 @@ VIRTQ_INLINE uint64_t virtq_priv_domain_set(const struct virtq_domain *domain, v
                                 virtq_priv_parts_at(&domain->parts, last));
 }
 
+/** @brief Maps all of a list, of at least one, or nothing: 0, VIRTQ_EINVAL or VIRTQ_ENOMEM. */
+int virtq_priv_domain_map(struct virtq_domain *domain, const struct virtq_region *ranges,
+                          unsigned count);
+
+/** @brief Unmaps what lies in a list, all or nothing: 0 or VIRTQ_EINVAL. Tells nobody. */
+int virtq_priv_domain_unmap(struct virtq_domain *domain, const struct virtq_region *ranges,
+                            unsigned count);
+
 /** @brief Takes the lock of the shard that an address is in. */
 struct virtq_domain_shard *virtq_priv_domain_hold(struct virtq_domain *domain, virtq_addr_t addr);
 

@@ -208,6 +208,19 @@ static void note_neighbours(struct virtq_tree *tree, struct tree_node *leaf, uns
     TREE_STORE(leaf->flags[at], (uint8_t)(region->permissions | joins));
 }
 
+/* Into a leaf with room. */
+static void put(struct virtq_tree *tree, struct tree_node *leaf, unsigned at,
+                const struct virtq_region *region)
+{
+    items_open(leaf, at, 1);
+    TREE_STORE(leaf->keys[at], region->last);
+    TREE_STORE(leaf->to[at].first, region->first);
+    TREE_STORE(leaf->to[at].where, (uint64_t)(uintptr_t)region->base);
+    TREE_STORE(leaf->marks[at], 1);
+    note_neighbours(tree, leaf, at, region);
+    TREE_STORE(tree->count, tree->count + 1);
+}
+
 void virtq_priv_tree_insert(struct virtq_tree *tree, const struct virtq_region *region)
 {
     struct tree_node *node = tree_node_at(tree, tree->root);
@@ -231,14 +244,40 @@ void virtq_priv_tree_insert(struct virtq_tree *tree, const struct virtq_region *
         }
         node = tree_node_at(tree, node->to[at].where);
     }
-    at = (unsigned)tree_rank(node, region->last);
-    items_open(node, at, 1);
-    TREE_STORE(node->keys[at], region->last);
-    TREE_STORE(node->to[at].first, region->first);
-    TREE_STORE(node->to[at].where, (uint64_t)(uintptr_t)region->base);
-    TREE_STORE(node->marks[at], 1);
-    note_neighbours(tree, node, at, region);
-    TREE_STORE(tree->count, tree->count + 1);
+    put(tree, node, (unsigned)tree_rank(node, region->last), region);
+}
+
+int virtq_priv_tree_add(struct virtq_tree *tree, const struct virtq_region *region)
+{
+    struct tree_node *node = tree_node_at(tree, tree->root);
+    struct virtq_region other;
+    bool alone = true; /* No other leaf can hold what the region overlaps. */
+    uint32_t level;
+    size_t at;
+
+    for (level = tree->height; level > 0; level--) {
+        at = tree_child(node, region->last);
+        alone = alone && (at == 0 || node->keys[at - 1] < region->first);
+        node = tree_node_at(tree, node->to[at].where);
+    }
+    at = tree_rank(node, region->last);
+    if (VIRTQ_UNLIKELY(!alone)) {
+        if (virtq_priv_tree_from(tree, region->first, &other) && other.first <= region->last) {
+            return VIRTQ_EINVAL;
+        }
+    } else if ((at < node->count && node->to[at].first <= region->last) ||
+               (at > 0 && node->keys[at - 1] >= region->first)) {
+        return VIRTQ_EINVAL;
+    }
+    if (tree->count == tree->capacity) {
+        return VIRTQ_ENOMEM;
+    }
+    if (VIRTQ_LIKELY(alone && node->count < TREE_ITEMS)) {
+        put(tree, node, (unsigned)at, region);
+    } else {
+        virtq_priv_tree_insert(tree, region);
+    }
+    return 0;
 }
 
 /* ---- Removing ---- */
@@ -308,6 +347,43 @@ void virtq_priv_tree_remove(struct virtq_tree *tree, virtq_addr_t last)
     items_close(node, (unsigned)tree_rank(node, last), 1);
     TREE_STORE(tree->count, tree->count - 1);
     shrink(tree);
+}
+
+/* The leaf that holds exactly this region, and where; NULL: there is none. */
+VIRTQ_TEMPLATE struct tree_node *leaf_of(const struct virtq_tree *tree,
+                                         const struct virtq_region *range, size_t *at)
+{
+    struct tree_node *node = tree_node_at(tree, tree->root);
+    uint32_t level;
+
+    for (level = tree->height; level > 0; level--) {
+        node = tree_node_at(tree, node->to[tree_child(node, range->last)].where);
+    }
+    *at = tree_rank(node, range->last);
+    return *at < node->count && node->keys[*at] == range->last &&
+                   node->to[*at].first == range->first
+               ? node
+               : NULL;
+}
+
+bool virtq_priv_tree_has(const struct virtq_tree *tree, const struct virtq_region *range)
+{
+    size_t at;
+
+    return leaf_of(tree, range, &at) != NULL;
+}
+
+void virtq_priv_tree_take(struct virtq_tree *tree, const struct virtq_region *range)
+{
+    size_t at;
+    struct tree_node *leaf = leaf_of(tree, range, &at);
+
+    if (VIRTQ_LIKELY(leaf != NULL && leaf->count > TREE_ITEMS_MIN)) {
+        items_close(leaf, (unsigned)at, 1);
+        TREE_STORE(tree->count, tree->count - 1);
+    } else if (leaf != NULL) {
+        virtq_priv_tree_remove(tree, range->last);
+    }
 }
 
 /* Gives every node back: children before their parents. */

@@ -53,6 +53,16 @@ void virtq_priv_tree_clear(struct virtq_tree *tree);
  * there is room. */
 void virtq_priv_tree_insert(struct virtq_tree *tree, const struct virtq_region *region);
 
+/** @brief Adds a legal region, unless it overlaps another (VIRTQ_EINVAL) or there is no room
+ * (VIRTQ_ENOMEM). One way down, nearly always. */
+int virtq_priv_tree_add(struct virtq_tree *tree, const struct virtq_region *region);
+
+/** @brief Whether there is a region with exactly this `first` and `last`. For writers. */
+bool virtq_priv_tree_has(const struct virtq_tree *tree, const struct virtq_region *range);
+
+/** @brief Removes the region with exactly this `first` and `last`, if there is one. */
+void virtq_priv_tree_take(struct virtq_tree *tree, const struct virtq_region *range);
+
 /** @brief Removes the region that ends at `last`; there is one. */
 void virtq_priv_tree_remove(struct virtq_tree *tree, virtq_addr_t last);
 
