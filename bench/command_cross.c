@@ -10,6 +10,7 @@
 #include "harness/progress.h"
 #include "harness/results.h"
 #include "harness/stop.h"
+#include "queue/queue.h"
 #include "report/value.h"
 
 enum { AXIS_DIRECTION, AXIS_QUEUES, AXIS_REQUEST, AXIS_SPACE, AXIS_SIZE, AXES };
@@ -27,6 +28,9 @@ static const char *const size_names[] = {"64",   "128",  "256",  "512", "1K",  "
 #define QUICK_SIZES ((uint64_t)0xaab5)
 
 enum { REQUESTS_MAX = 8, REQUEST_ROOM = 12 };
+
+/* The same for all cases: the format hardly shows beside a payload's way. */
+static enum virtq_format format = VIRTQ_FORMAT_SPLIT;
 
 /* Ends with NULL, and begins with what is measured unless something else is asked for. */
 static char request_texts[REQUESTS_MAX][REQUEST_ROOM];
@@ -77,6 +81,7 @@ static void measure(struct bench_results *results, json_t *row, const struct ben
     struct bench_effort effort = bench_effort_choose(options->quick, options->rounds, QUICK_NS);
     struct cross_config config = {
         .way = (enum cross_way)point->at[AXIS_SPACE],
+        .format = format,
         .to_device = point->at[AXIS_DIRECTION] == 0,
         .bytes = bytes_of(size_names[point->at[AXIS_SIZE]]),
         .queues = point->at[AXIS_QUEUES] + 1u,
@@ -95,6 +100,7 @@ static void measure(struct bench_results *results, json_t *row, const struct ben
     }
     name = cross_run_floor_name(&work);
     (void)json_object_set_new(row, "bytes", json_integer((json_int_t)config.bytes));
+    (void)json_object_set_new(row, "format", json_string(bench_format_names[format]));
     if (!cross_run_verify(&work) ||
         bench_measure(&subject, &floor, name != NULL, &effort, &measured) != 0 ||
         !cross_run_verify(&work)) {
@@ -137,7 +143,7 @@ static int run(const struct bench_command *command, const struct bench_options *
     return bench_results_end(&results, options);
 }
 
-enum { OPTION_REQUEST = BENCH_OPTION_OWN };
+enum { OPTION_REQUEST = BENCH_OPTION_OWN, OPTION_FORMAT };
 
 /* Up to a second: a request that takes longer is a device, not a hypervisor. */
 #define REQUEST_MAX 1000000000ul
@@ -147,6 +153,7 @@ static const struct argp_option cross_options[] = {
      "What one request to the hypervisor (map, unmap, flush) costs on top, in ns, up to 8 of them: "
      "0,500,2000 unless said",
      0},
+    {"format", OPTION_FORMAT, "FORMAT", 0, "The queues' format: split (unless said) or packed", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -174,8 +181,25 @@ static bool parse_requests(const char *list)
     }
 }
 
+static bool parse_format(const char *name)
+{
+    for (unsigned i = 0; bench_format_names[i] != NULL; i++) {
+        if (strcmp(bench_format_names[i], name) == 0) {
+            format = (enum virtq_format)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static error_t cross_parse(int key, char *argument, struct argp_state *state)
 {
+    if (key == OPTION_FORMAT) {
+        if (!parse_format(argument)) {
+            argp_error(state, "--format: '%s' is neither split nor packed", argument);
+        }
+        return 0;
+    }
     if (key != OPTION_REQUEST) {
         return ARGP_ERR_UNKNOWN;
     }

@@ -21,15 +21,20 @@ static void *zeroed(size_t size)
     return memory;
 }
 
-static const uint64_t features = VIRTQ_FEATURE(VIRTIO_F_VERSION_1) |
-                                 VIRTQ_FEATURE(VIRTIO_F_EVENT_IDX) |
-                                 VIRTQ_FEATURE(VIRTIO_F_ACCESS_PLATFORM);
+static uint64_t features(const struct cross_link *link)
+{
+    const uint64_t packed =
+        link->world->config.format == VIRTQ_FORMAT_PACKED ? VIRTQ_FEATURE(VIRTIO_F_RING_PACKED) : 0;
+
+    return packed | VIRTQ_FEATURE(VIRTIO_F_VERSION_1) | VIRTQ_FEATURE(VIRTIO_F_EVENT_IDX) |
+           VIRTQ_FEATURE(VIRTIO_F_ACCESS_PLATFORM);
+}
 
 static int open_driver(struct cross_link *link)
 {
     struct virtq_driver_config config = VIRTQ_DRIVER_CONFIG_INIT;
     struct virtq_layout layout;
-    int error = virtq_layout_init(VIRTQ_FORMAT_SPLIT, RING_SIZE, &layout);
+    int error = virtq_layout_init(link->world->config.format, RING_SIZE, &layout);
     void *ring = error == 0 ? cross_world_ring(link->world, (size_t)layout.size) : NULL;
     size_t size;
 
@@ -37,7 +42,8 @@ static int open_driver(struct cross_link *link)
         return error != 0 ? error : VIRTQ_ENOMEM;
     }
     config.size = RING_SIZE;
-    config.features = features;
+    config.format = (uint32_t)link->world->config.format;
+    config.features = features(link);
     config.segments_max = 1;
     config.space = link->world->driver[link->queue];
     virtq_layout_areas(&layout, ring, &config.areas);
@@ -54,7 +60,8 @@ static int open_device(struct cross_link *link)
     size_t size;
 
     config.size = RING_SIZE;
-    config.features = features;
+    config.format = (uint32_t)link->world->config.format;
+    config.features = features(link);
     config.flags = VIRTQ_DEVICE_RING_TRANSLATED;
     config.space = link->world->own_device[link->queue] != NULL
                        ? link->world->own_device[link->queue]

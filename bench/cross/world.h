@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <virtq/layout.h>
 #include <virtq/restricted.h>
 #include <virtq/space.h>
 #include <virtq/space/bar.h>
@@ -55,6 +56,7 @@ bool cross_way_asks(enum cross_way way);
 
 struct cross_config {
     enum cross_way way;
+    enum virtq_format format;
     bool to_device; /* the payload goes to the device; else it comes from there */
     uint32_t bytes; /* of a payload */
     unsigned queues;

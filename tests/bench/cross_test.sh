@@ -69,3 +69,9 @@ for wrong in --request-ns=x --request-ns=1,,2 --request-ns=9999999999 --size=3 -
     grep -q -e "${wrong%%=*}" "$scratch/log" || fail "$wrong: the message does not name the option"
 done
 echo "crossing points, $(grep -c '"command": "cross"' "$scratch/real.json") cases"
+
+"$bench" cross --quick --rounds=1 --size=64 --request-ns=0 --queues=1 --format=packed --json "$scratch/packed.json" >/dev/null 2>"$scratch/log" ||
+    fail "$(cat "$scratch/log")"
+! grep -q '"verified": false' "$scratch/packed.json" || fail "a packed queue carried wrong data"
+grep -q '"format": "packed"' "$scratch/packed.json" || fail "the results do not say that the queues were packed"
+! "$bench" cross --format=round >/dev/null 2>&1 || fail "an unknown format is accepted"
