@@ -24,6 +24,7 @@
 #include "iommu/tce_table.h"
 #include "iommu/virtio_iommu_device.h"
 #include "iommu/virtio_iommu_driver.h"
+#include "iommu/virtio_iommu_events.h"
 #include "iommu/virtio_iommu_mapper.h"
 #include "iommu/zpci.h"
 #include "iommu/zpci_guest.h"
