@@ -189,10 +189,12 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_restricted_driver_init(
 
 /** @brief Driver end: takes memory in the pool for a queue's ring, and for its indirect tables.
  * @param driver a driver end
- * @param queue  a queue's configuration with format, size, features and segments_max; `space` and
- * `areas` are filled in, `tables` too if the features have VIRTIO_F_INDIRECT_DESC and buffers can
- * have more than one segment. Where memory has to be ordered for a device, VIRTIO_F_ORDER_PLATFORM
- * is added to `features`: it concerns this end's barriers only.
+ * @param queue  a queue's configuration with format, size, features and segments_max; `areas` are
+ * filled in, `tables` too if the features have VIRTIO_F_INDIRECT_DESC and buffers can have more
+ * than one segment, and `space` if it is NULL. A space that is built on this end's (a struct
+ * virtq_mux, a struct virtq_swiotlb_queue) is set before, for tables are as large as it needs them.
+ * Where memory has to be ordered for a device, VIRTIO_F_ORDER_PLATFORM is added to `features`: it
+ * concerns this end's barriers only.
  * @return 0; VIRTQ_EINVAL (format, size), VIRTQ_ENOMEM (no room in the pool now), VIRTQ_ETOOBIG
  * (not even in an empty one) or VIRTQ_ENOTSUP (there is no pool): nothing is taken, and `queue` is
  * untouched. Any thread. */
@@ -206,6 +208,14 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_restricted_driver_place(struct virtq_restri
  * thread. */
 VIRTQ_API void virtq_restricted_driver_remove(struct virtq_restricted_driver *driver,
                                               struct virtq_driver_config *queue);
+
+/** @brief Driver end: the pool itself, so that each queue can have slots of its own in front of it
+ * (virtq/space/swiotlb_queue.h), or requests can keep theirs (virtq/space/swiotlb_request.h).
+ * @param driver a driver end
+ * @return the pool, which goes on being the driver end's; NULL: there is none, or it is a region of
+ * the device. Any thread. */
+VIRTQ_API struct virtq_swiotlb *virtq_restricted_driver_swiotlb(
+    struct virtq_restricted_driver *driver);
 
 /** @brief Driver end: takes memory of the pool for the caller's own use: what lies there is not
  * copied, and another device can be told its address.

@@ -132,6 +132,14 @@ VIRTQ_API int virtq_restricted_driver_init(struct virtq_restricted_driver *drive
     return open_pool(driver, config);
 }
 
+VIRTQ_API struct virtq_swiotlb *virtq_restricted_driver_swiotlb(
+    struct virtq_restricted_driver *driver)
+{
+    return driver->space != NULL && driver->form != (uint32_t)VIRTQ_RESTRICTED_DEVICE
+               ? &driver->swiotlb
+               : NULL;
+}
+
 VIRTQ_API int virtq_restricted_driver_alloc(struct virtq_restricted_driver *driver, uint64_t len,
                                             uint64_t align, void **base)
 {
@@ -170,7 +178,9 @@ VIRTQ_API int virtq_restricted_driver_place(struct virtq_restricted_driver *driv
     if (driver->space == NULL) {
         return VIRTQ_ENOTSUP;
     }
-    placed.space = driver->space;
+    if (placed.space == NULL) {
+        placed.space = driver->space;
+    }
     placed.tables = NULL;
     if (driver->ordered != 0) {
         placed.features |= VIRTQ_FEATURE(VIRTIO_F_ORDER_PLATFORM);

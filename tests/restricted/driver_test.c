@@ -186,3 +186,29 @@ Test(restricted_driver, a_second_life_begins_with_an_empty_pool)
         pool_close(&p);
     }
 }
+
+Test(restricted_driver, queues_can_have_slots_of_their_own_in_front_of_the_pool)
+{
+    struct virtq_swiotlb_queue_config config = VIRTQ_SWIOTLB_QUEUE_CONFIG_INIT;
+    struct virtq_driver_config queue = pool_queue(false, 16, true);
+    struct virtq_swiotlb_queue slots;
+    struct pool p;
+
+    pool_open(&p, VIRTQ_RESTRICTED_RANGE, 0);
+    config.pool = virtq_restricted_driver_swiotlb(&p.driver);
+    cr_assert_not_null(config.pool);
+    config.memory_size = virtq_swiotlb_queue_private_size(&config);
+    config.memory = malloc(config.memory_size);
+    cr_assert_eq(virtq_swiotlb_queue_init(&slots, &config), 0);
+    queue.space = &slots.space;
+    cr_assert_eq(virtq_restricted_driver_place(&p.driver, &queue), 0);
+    cr_assert_eq(queue.space, &slots.space);
+    cr_assert(inside(&p, queue.tables, virtq_driver_tables_size(&queue)));
+    virtq_restricted_driver_remove(&p.driver, &queue);
+    (void)virtq_swiotlb_queue_flush(&slots);
+    free(config.memory);
+    pool_close(&p);
+    pool_open(&p, VIRTQ_RESTRICTED_DEVICE, 0);
+    cr_assert_null(virtq_restricted_driver_swiotlb(&p.driver));
+    pool_close(&p);
+}
