@@ -109,7 +109,7 @@ struct bench_table *bench_view_cross_requests(const json_t *root)
     static const struct bench_pivot pivot = {
         .title = "Copy or map: requests to the hypervisor for each buffer",
         .note =
-            "iommu: map, unmap and flush are one each, whatever they are for. tce: a hypercall is one.",
+            "iommu: map, unmap and flush are one each, whatever they are for. tce: each hypercall.",
         .command = "cross",
         .down = {"direction", "space", NULL},
         .across = {"size", NULL},
