@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "iommu_place.h"
 #include "lock.h"
 #include "region.h"
 
@@ -16,25 +17,6 @@ struct record {
 static struct virtq_region *ranges_of(struct record *record)
 {
     return (struct virtq_region *)(void *)(record + 1);
-}
-
-/* The whole pages that `len` bytes at `base` lie in: bytes minus 1, so that 2^64 of them fit in. */
-static int pages_of(const struct virtq_iova *iova, const void *base, uint64_t len, uint64_t *span)
-{
-    uint64_t mask = iova->granule - 1;
-    uint64_t lead = (uintptr_t)base & mask;
-
-    if (len == 0) {
-        return VIRTQ_EINVAL;
-    }
-    if (!virtq_priv_memory_legal(base, len - 1)) {
-        return VIRTQ_EFAULT;
-    }
-    if (len - 1 > UINT64_MAX - lead) {
-        return VIRTQ_ETOOBIG;
-    }
-    *span = (lead + (len - 1)) | mask;
-    return 0;
 }
 
 static int take_address(struct virtq_iommu *iommu, uint64_t len, virtq_addr_t *addr)
@@ -88,51 +70,42 @@ static int install(struct virtq_iommu *iommu, virtq_addr_t addr, const struct vi
     return error;
 }
 
-/* The bytes of address space for all segments, page by page. */
+/* One segment after the other, each on pages of its own with its own permission, in a range that
+ * begins at 0 as yet; its bytes in `len`. */
 static int measure(const struct virtq_iommu *iommu, const struct virtq_mapping *mapping,
-                   unsigned count, uint64_t *len)
+                   struct record *record, uint64_t *len)
 {
-    unsigned i;
-
-    *len = 0;
-    for (i = 0; i < count; i++) {
-        const struct virtq_segment *segment = &mapping->segments[i];
-        uint64_t span;
-        int error = pages_of(iommu->iova, segment->base, segment->len, &span);
-
-        if (error != 0) {
-            return error;
-        }
-        if (span >= UINT64_MAX - *len) {
-            return VIRTQ_ETOOBIG;
-        }
-        *len += span + 1;
-    }
-    return 0;
-}
-
-/* One segment after the other, each on pages of its own, with its low bits and its own permission.
- */
-static void place_segments(const struct virtq_iommu *iommu, struct virtq_mapping *mapping,
-                           struct record *record)
-{
+    struct virtq_priv_layout layout = {.mask = iommu->iova->granule - 1};
     struct virtq_region *ranges = ranges_of(record);
-    uint64_t mask = iommu->iova->granule - 1;
-    virtq_addr_t at = record->addr;
     unsigned i;
 
     for (i = 0; i < record->count; i++) {
         const struct virtq_segment *segment = &mapping->segments[i];
-        uint64_t lead = (uintptr_t)segment->base & mask;
-        uint64_t span = (lead + (segment->len - 1)) | mask;
+        int error = virtq_priv_layout_add(&layout, segment->base, segment->len, &ranges[i]);
 
-        ranges[i].first = at;
-        ranges[i].last = at + span;
-        ranges[i].base = (unsigned char *)segment->base - lead;
+        if (error != 0) {
+            return error;
+        }
         ranges[i].permissions =
             i < mapping->segments_readable ? VIRTQ_PERMISSION_READ : VIRTQ_PERMISSION_WRITE;
-        mapping->runs[i] = (struct virtq_run){.addr = at + lead, .len = segment->len};
-        at = ranges[i].last + 1; /* Behind the last segment it may wrap to 0, and is not used. */
+    }
+    *len = layout.len;
+    return 0;
+}
+
+/* Moves them to where the range really begins. A segment keeps its low bits. */
+static void place(struct virtq_mapping *mapping, struct record *record)
+{
+    struct virtq_region *ranges = ranges_of(record);
+    unsigned i;
+
+    for (i = 0; i < record->count; i++) {
+        const struct virtq_segment *segment = &mapping->segments[i];
+        uint64_t lead = (uintptr_t)segment->base - (uintptr_t)ranges[i].base;
+
+        ranges[i].first += record->addr;
+        ranges[i].last += record->addr;
+        mapping->runs[i] = (struct virtq_run){.addr = ranges[i].first + lead, .len = segment->len};
     }
 }
 
@@ -142,8 +115,13 @@ static int iommu_map(struct virtq_space *space, struct virtq_mapping *mapping)
     unsigned count = (unsigned)mapping->segments_readable + mapping->segments_writable;
     struct record *record = mapping->record;
     uint64_t len;
-    int error = count == 0 ? VIRTQ_EINVAL : measure(iommu, mapping, count, &len);
+    int error;
 
+    if (count == 0) {
+        return VIRTQ_EINVAL;
+    }
+    record->count = count;
+    error = measure(iommu, mapping, record, &len);
     if (error != 0) {
         return error;
     }
@@ -154,8 +132,7 @@ static int iommu_map(struct virtq_space *space, struct virtq_mapping *mapping)
     if (error != 0) {
         return error;
     }
-    record->count = count;
-    place_segments(iommu, mapping, record);
+    place(mapping, record);
     error = install(iommu, record->addr, ranges_of(record), count);
     if (error != 0) {
         return error;
@@ -177,25 +154,25 @@ static int iommu_share(struct virtq_space *space, void *base, uint64_t len, uint
                        virtq_addr_t *addr)
 {
     struct virtq_iommu *iommu = (struct virtq_iommu *)space;
-    uint64_t lead = (uintptr_t)base & (iommu->iova->granule - 1);
+    struct virtq_priv_layout layout = {.mask = iommu->iova->granule - 1};
     struct virtq_region range;
-    uint64_t span;
-    int error = pages_of(iommu->iova, base, len, &span);
+    virtq_addr_t start;
+    int error = virtq_priv_layout_add(&layout, base, len, &range);
 
-    if (error != 0 || span == UINT64_MAX || !virtq_priv_permissions_legal(permissions)) {
+    if (error != 0 || !virtq_priv_permissions_legal(permissions)) {
         return error == VIRTQ_EFAULT ? VIRTQ_EFAULT : VIRTQ_EINVAL;
     }
-    error = take_address(iommu, span + 1, &range.first);
+    error = take_address(iommu, layout.len, &start);
     if (error != 0) {
         /* virtq_space_share() has one word for all that does not fit. */
         return VIRTQ_ENOMEM;
     }
-    range.last = range.first + span;
-    range.base = (unsigned char *)base - lead;
+    range.first += start;
+    range.last += start;
     range.permissions = permissions;
     error = install(iommu, range.first, &range, 1);
     if (error == 0) {
-        *addr = range.first + lead;
+        *addr = range.first + ((uintptr_t)base - (uintptr_t)range.base);
     }
     return error;
 }
