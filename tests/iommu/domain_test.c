@@ -139,6 +139,35 @@ Test(iommu_domain, threat_74_capacity_is_fixed)
     cr_assert_eq(virtq_domain_map(&domain, 10, 19, memory, BOTH), 0);
 }
 
+/* Most of a dense run goes, one by one, and a run elsewhere comes: what is left of the first must
+ * not keep more nodes than the memory was made for. */
+Test(iommu_domain, threat_74_memory_is_enough_however_mappings_come_and_go)
+{
+    enum { CAPACITY = 480, KEPT = CAPACITY / 16 };
+    static unsigned char table[VIRTQ_TREE_SIZE(CAPACITY)];
+    struct virtq_domain domain;
+    unsigned round;
+    unsigned i;
+
+    cr_assert_eq(virtq_domain_init(&domain, CAPACITY, table, sizeof(table)), 0);
+    for (round = 0; round < 8; round++) {
+        const virtq_addr_t run = (virtq_addr_t)round << 20;
+        const unsigned count = CAPACITY - virtq_domain_count(&domain);
+
+        for (i = 0; i < count; i++) {
+            cr_assert_eq(virtq_domain_map(&domain, run + 2 * i, run + 2 * i, memory, BOTH), 0);
+        }
+        for (i = 0; i < count; i++) {
+            if (i % 16 != 0) {
+                cr_assert_eq(virtq_domain_unmap(&domain, run + 2 * i, run + 2 * i), 0);
+            }
+        }
+        cr_assert_leq(virtq_domain_count(&domain), (round + 1) * KEPT);
+        cr_assert_leq(domain.whole.tree.fresh, domain.whole.tree.end + VIRTQ_TREE_NODE_SIZE);
+    }
+    cr_assert_eq(virtq_domain_unmap(&domain, 0, UINT64_MAX), 0);
+}
+
 Test(iommu_domain, M3_threat_78_permissions_three_by_three)
 {
     uint32_t permissions;
