@@ -252,7 +252,7 @@ struct owner {
 static void *run(void *context)
 {
     struct owner *owner = context;
-    const unsigned rounds = getenv("VIRTQ_TEST_HURRIED") != NULL ? 300 : 20000;
+    const unsigned rounds = getenv("VIRTQ_TEST_HURRIED") != NULL ? 300 : 2000;
     static struct spaces_buffer buffers[3];
 
     for (unsigned i = 0; i < rounds; i++) {
