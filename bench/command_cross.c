@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* virtq-bench cross: where copying a payload stops being cheaper than mapping it. */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
 #include "cross/run.h"
+#include "harness/numbers.h"
 #include "harness/progress.h"
 #include "harness/results.h"
 #include "harness/stop.h"
@@ -27,19 +27,15 @@ static const char *const size_names[] = {"64",   "128",  "256",  "512", "1K",  "
 /* With --quick: 64, 256, 1K, 1500, 4K, 16K, 64K, 256K, 1M. */
 #define QUICK_SIZES ((uint64_t)0xaab5)
 
-enum { REQUESTS_MAX = 8, REQUEST_ROOM = 12 };
-
 /* The same for all cases: the format hardly shows beside a payload's way. */
 static enum virtq_format format = VIRTQ_FORMAT_SPLIT;
 
-/* Ends with NULL, and begins with what is measured unless something else is asked for. */
-static char request_texts[REQUESTS_MAX][REQUEST_ROOM];
-static const char *request_names[REQUESTS_MAX + 1] = {"0", "500", "2000", NULL};
+static struct bench_numbers requests = {.names = {"0", "500", "2000", NULL}};
 
 static struct bench_axis axes[AXES] = {
     {"direction", "payload to the device (write) or from it (read)", direction_names, 0, false},
     {"queues", "so many queues, each on a thread of its own", queue_names, 0, false},
-    {"request-ns", "requests to the hypervisor that take so long", request_names, 0, true},
+    {"request-ns", "requests to the hypervisor that take so long", requests.names, 0, true},
     {"space", "these ways to bring the payload within reach", cross_way_names, 0, false},
     {"size", "payloads of so many bytes", size_names, 0, false},
 };
@@ -85,7 +81,7 @@ static void measure(struct bench_results *results, json_t *row, const struct ben
         .to_device = point->at[AXIS_DIRECTION] == 0,
         .bytes = bytes_of(size_names[point->at[AXIS_SIZE]]),
         .queues = point->at[AXIS_QUEUES] + 1u,
-        .request_ns = strtoull(request_names[point->at[AXIS_REQUEST]], NULL, 10),
+        .request_ns = strtoull(requests.names[point->at[AXIS_REQUEST]], NULL, 10),
     };
     struct cross_run work;
     struct bench_subject subject = {cross_run_queues, &work};
@@ -157,30 +153,6 @@ static const struct argp_option cross_options[] = {
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
-static bool parse_requests(const char *list)
-{
-    unsigned count = 0;
-
-    for (const char *at = list;; at++) {
-        char *end;
-        unsigned long value;
-
-        errno = 0;
-        value = strtoul(at, &end, 10);
-        if (*at < '0' || *at > '9' || errno != 0 || value > REQUEST_MAX || count == REQUESTS_MAX ||
-            (*end != ',' && *end != '\0')) {
-            return false;
-        }
-        (void)snprintf(request_texts[count], REQUEST_ROOM, "%lu", value);
-        request_names[count] = request_texts[count];
-        request_names[++count] = NULL;
-        if (*end == '\0') {
-            return true;
-        }
-        at = end;
-    }
-}
-
 static bool parse_format(const char *name)
 {
     for (unsigned i = 0; bench_format_names[i] != NULL; i++) {
@@ -203,9 +175,9 @@ static error_t cross_parse(int key, char *argument, struct argp_state *state)
     if (key != OPTION_REQUEST) {
         return ARGP_ERR_UNKNOWN;
     }
-    if (!parse_requests(argument)) {
+    if (!bench_numbers_parse(&requests, argument, REQUEST_MAX)) {
         argp_error(state, "--request-ns: '%s' is not a list of up to %d numbers from 0 to %lu",
-                   argument, REQUESTS_MAX, REQUEST_MAX);
+                   argument, BENCH_NUMBERS_MAX, REQUEST_MAX);
     }
     return 0;
 }

@@ -12,6 +12,7 @@ extern const struct bench_command bench_command_copy;
 extern const struct bench_command bench_command_floor;
 extern const struct bench_command bench_command_lookup;
 extern const struct bench_command bench_command_stream;
+extern const struct bench_command bench_command_viommu;
 extern const struct bench_command bench_command_report;
 
 #endif

@@ -8,8 +8,9 @@
 #include "harness/stop.h"
 
 static const struct bench_command *const commands[] = {
-    &bench_command_matrix, &bench_command_pair,   &bench_command_cross,  &bench_command_copy,
-    &bench_command_floor,  &bench_command_stream, &bench_command_lookup, &bench_command_report,
+    &bench_command_matrix, &bench_command_pair,   &bench_command_cross,
+    &bench_command_copy,   &bench_command_floor,  &bench_command_stream,
+    &bench_command_lookup, &bench_command_viommu, &bench_command_report,
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -29,6 +29,8 @@ int cross_zpci_strict_open(struct cross_world *world);
 int cross_zpci_by_page_open(struct cross_world *world);
 int cross_zpci_lazy_open(struct cross_world *world);
 int cross_restricted_open(struct cross_world *world);
+int cross_viommu_strict_open(struct cross_world *world);
+int cross_viommu_lazy_open(struct cross_world *world);
 
 void cross_iommu_close(struct cross_world *world);
 

@@ -27,6 +27,8 @@ const char *const cross_way_names[CROSS_WAYS + 1] = {
     [CROSS_ZPCI_BY_PAGE] = "zpci-by-page",
     [CROSS_ZPCI_LAZY] = "zpci-lazy",
     [CROSS_RESTRICTED] = "restricted",
+    [CROSS_VIOMMU_STRICT] = "viommu-strict",
+    [CROSS_VIOMMU_LAZY] = "viommu-lazy",
 };
 
 static const struct {
@@ -47,6 +49,8 @@ static const struct {
     [CROSS_ZPCI_LAZY] = {cross_zpci_lazy_open, CROSS_OFFER_POINTER},
     [CROSS_TCE] = {cross_tce_open, CROSS_OFFER_POINTER},
     [CROSS_RESTRICTED] = {cross_restricted_open, CROSS_OFFER_POINTER},
+    [CROSS_VIOMMU_STRICT] = {cross_viommu_strict_open, CROSS_OFFER_POINTER},
+    [CROSS_VIOMMU_LAZY] = {cross_viommu_lazy_open, CROSS_OFFER_POINTER},
 };
 
 unsigned cross_window(uint32_t bytes)
@@ -140,6 +144,7 @@ int cross_world_open(struct cross_world *world, const struct cross_config *confi
 void cross_world_close(struct cross_world *world)
 {
     cross_iommu_close(world);
+    viommu_pair_close(&world->viommu);
     for (unsigned queue = 0; queue < CROSS_QUEUES_MAX; queue++) {
         if (world->ports[queue] != NULL) {
             free(world->ports[queue]->memory);

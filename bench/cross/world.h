@@ -25,6 +25,7 @@
 #include <virtq/space/swiotlb_request.h>
 
 #include "cross/backend.h"
+#include "viommu/pair.h"
 
 enum cross_way {
     CROSS_DIRECT,
@@ -41,6 +42,8 @@ enum cross_way {
     CROSS_ZPCI_LAZY,
     CROSS_TCE,
     CROSS_RESTRICTED,
+    CROSS_VIOMMU_STRICT,
+    CROSS_VIOMMU_LAZY,
     CROSS_WAYS
 };
 
@@ -106,6 +109,7 @@ struct cross_world {
     struct virtq_iova iova;
     struct virtq_iova_depot depot;
     struct cross_backend backend;
+    struct viommu_pair viommu;
 };
 
 /* 0, or an enum virtq_error. cross_world_close() in either case. */

@@ -19,6 +19,7 @@ const bench_view bench_views[] = {
     bench_view_stream,
     bench_view_floor,
     bench_view_lookup,
+    bench_view_viommu,
     NULL,
 };
 

@@ -23,6 +23,7 @@ struct bench_table *bench_view_crossings(const json_t *root);
 struct bench_table *bench_view_copy(const json_t *root);
 struct bench_table *bench_view_lookup(const json_t *root);
 struct bench_table *bench_view_stream(const json_t *root);
+struct bench_table *bench_view_viommu(const json_t *root);
 
 typedef struct bench_table *(*bench_view)(const json_t *root);
 
