@@ -2,6 +2,7 @@
 /* Two of a guest's processors map, unmap and refresh while a device translates: what a refresh has
  * taken away no burst uses any more. L3, L5, M1, M7. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "iommu/zpci_pair.h"
@@ -122,6 +123,53 @@ Test(stress_zpci, m1_no_burst_uses_what_a_refresh_has_taken_away)
         cr_assert_eq(wrong[i], 0u, "thread %u", i);
     }
     cr_assert_eq(pair.stand.host.usage.pages, 0u);
+    virtq_guard_part(&user);
+    cr_assert_eq(virtq_guard_fini(&guard), 0);
+    pair_close(&pair);
+}
+
+static uint32_t left;
+static uint32_t too_early;
+
+static void *unmap_and_flush(void *context)
+{
+    const struct virtq_region *range = context;
+
+    wrong[0] += pair_unmap(&pair, range, 1) != 0;
+    wrong[0] += pair_flush(&pair, range, 1) != 0;
+    too_early = __atomic_load_n(&left, __ATOMIC_SEQ_CST) == 0;
+    return NULL;
+}
+
+Test(stress_zpci, m1_a_refresh_returns_after_the_burst_that_has_what_it_takes_away)
+{
+    struct virtq_region range;
+    pthread_t thread;
+
+    pair_open(&pair, VIRTQ_ZPCI_REFRESH_MAP);
+    pair_start(&pair);
+    cr_assert_eq(virtq_guard_init(&guard, &pair.stand.host.space, VIRTQ_GUARD_EPOCH), 0);
+    cr_assert_eq(virtq_guard_join(&guard, &user), 0);
+    range = pair_range(&pair, 0x5000, PAGES, DATA, SPACES_BOTH);
+    cr_assert_eq(pair_map(&pair, &range, 1), 0);
+    virtq_guard_enter(&user);
+    cr_assert_eq(pair_finds(&pair, 0x6000), (DATA + 1) * 4096u | SPACES_BOTH);
+    cr_assert_eq(pthread_create(&thread, NULL, unmap_and_flush, &range), 0);
+    while (__atomic_load_n(&pair.stand.host.space.generation, __ATOMIC_ACQUIRE) == 0) {
+        (void)sched_yield();
+    }
+    /* Time enough for one that does not wait. */
+    for (unsigned i = 0; i < 10000; i++) {
+        (void)sched_yield();
+    }
+    cr_assert_eq(__atomic_load_n(&pair.stand.pinned, __ATOMIC_RELAXED), (unsigned)PAGES,
+                 "in the burst it is pinned still");
+    __atomic_store_n(&left, 1, __ATOMIC_SEQ_CST);
+    virtq_guard_leave(&user, 0, 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_assert_eq(too_early, 0u);
+    cr_assert_eq(wrong[0], 0u);
+    cr_assert_eq(pair.stand.pinned, 0u);
     virtq_guard_part(&user);
     cr_assert_eq(virtq_guard_fini(&guard), 0);
     pair_close(&pair);
