@@ -61,9 +61,7 @@ NOT_INLINED static uint16_t sum_apart(struct work *work, unsigned char *to)
 
 NOT_INLINED static uint16_t sum_fused(struct work *work, unsigned char *to)
 {
-    virtq_checksum_reset(&work->checksum);
-    virtq_checksum_copy(&work->checksum, to, work->areas.from, work->areas.bytes);
-    return virtq_checksum_fold(&work->checksum);
+    return virtq_checksum_copy_whole(&work->checksum, to, work->areas.from, work->areas.bytes);
 }
 
 NOT_INLINED static uint16_t copy_hooked(struct work *work, unsigned char *to)

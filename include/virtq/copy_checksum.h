@@ -42,8 +42,8 @@ enum virtq_checksum_variant {
 
 /** @brief A sum that goes on. The caller owns the memory; the fields are private. */
 struct virtq_checksum {
-    /** Copies, and goes on with the sum: the variant in use. */
-    void (*copy)(struct virtq_checksum *checksum, void *to, const void *from, size_t len);
+    /** Copies, and gives a sum of what it copied: the variant in use. */
+    uint64_t (*copy)(void *to, const void *from, size_t len);
     uint64_t sum;     /**< Ones' complement sum so far, of words in this machine's byte order. */
     uint32_t odd;     /**< 1: an odd number of bytes was summed so far. */
     uint32_t variant; /**< The enum virtq_checksum_variant in use. */
@@ -87,6 +87,18 @@ VIRTQ_API void virtq_checksum_add(struct virtq_checksum *checksum, const void *f
  * @return the 16-bit ones' complement sum, not complemented, as a number whose high byte goes first
  * on the wire; 0 only if no byte other than 0 was summed. The sum's owner's thread. */
 VIRTQ_API uint16_t virtq_checksum_fold(const struct virtq_checksum *checksum);
+
+/** @brief Begins anew, copies, and gives the sum: for what comes in one piece, with one call.
+ *
+ * It does what virtq_checksum_reset(), virtq_checksum_copy() and virtq_checksum_fold() do one after
+ * another, and the sum may go on afterwards.
+ * @param checksum an initialised sum
+ * @param to       first byte of the copy, of any alignment; does not overlap `from`
+ * @param from     first byte to copy, of any alignment; each byte is loaded once
+ * @param len      bytes, of any number
+ * @return as virtq_checksum_fold(). The sum's owner's thread. */
+VIRTQ_API uint16_t virtq_checksum_copy_whole(struct virtq_checksum *checksum, void *to,
+                                             const void *from, size_t len);
 
 /** @brief Lets a space that stages buffers sum what it copies, in both directions.
  *

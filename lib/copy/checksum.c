@@ -83,7 +83,7 @@ VIRTQ_COLD void copy_blocks(struct virtq_checksum *checksum, unsigned char *to,
     while (len != 0) {
         size_t block = len < VIRTQ_PRIV_CHECKSUM_BLOCK ? len : VIRTQ_PRIV_CHECKSUM_BLOCK;
 
-        checksum->copy(checksum, to, from, block);
+        virtq_priv_checksum_go_on(checksum, checksum->copy(to, from, block), block);
         to += block;
         from += block;
         len -= block;
@@ -95,7 +95,7 @@ void virtq_checksum_copy(struct virtq_checksum *checksum, void *to, const void *
     if (VIRTQ_UNLIKELY(len > VIRTQ_PRIV_CHECKSUM_BLOCK)) {
         copy_blocks(checksum, to, from, len);
     } else {
-        checksum->copy(checksum, to, from, len);
+        virtq_priv_checksum_go_on(checksum, checksum->copy(to, from, len), len);
     }
 }
 
@@ -114,9 +114,8 @@ void virtq_checksum_add(struct virtq_checksum *checksum, const void *from, size_
 
 /* A number plus itself with its halves exchanged: in the upper half, the sum of the halves with the
  * carry gone round. */
-uint16_t virtq_checksum_fold(const struct virtq_checksum *checksum)
+VIRTQ_TEMPLATE uint16_t fold(uint64_t wide)
 {
-    uint64_t wide = checksum->sum;
     uint32_t word;
 
     wide += wide << 32 | wide >> 32;
@@ -127,6 +126,24 @@ uint16_t virtq_checksum_fold(const struct virtq_checksum *checksum)
     word = word << 8 | word >> 8;
 #endif
     return (uint16_t)word;
+}
+
+uint16_t virtq_checksum_fold(const struct virtq_checksum *checksum)
+{
+    return fold(checksum->sum);
+}
+
+uint16_t virtq_checksum_copy_whole(struct virtq_checksum *checksum, void *to, const void *from,
+                                   size_t len)
+{
+    if (VIRTQ_UNLIKELY(len > VIRTQ_PRIV_CHECKSUM_BLOCK)) {
+        virtq_checksum_reset(checksum);
+        copy_blocks(checksum, to, from, len);
+    } else {
+        checksum->odd = len & 1;
+        checksum->sum = checksum->copy(to, from, len);
+    }
+    return fold(checksum->sum);
 }
 
 static void copy_and_sum(void *context, void *to, const void *from, size_t len)

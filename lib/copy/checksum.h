@@ -26,22 +26,17 @@
 /** @brief The lower half of a 64-bit word. */
 #define VIRTQ_PRIV_LOW32 UINT64_C(0xffffffff)
 
-/** @brief Copies up to VIRTQ_PRIV_CHECKSUM_BLOCK bytes, and goes on with the sum. */
-typedef void (*virtq_priv_checksum_function)(struct virtq_checksum *checksum, void *to,
-                                             const void *from, size_t len);
+/** @brief Copies up to VIRTQ_PRIV_CHECKSUM_BLOCK bytes, and gives their partial sum. */
+typedef uint64_t (*virtq_priv_checksum_function)(void *out, const void *in, size_t len);
 
 /** @brief 8 bytes at a time. */
-void virtq_priv_checksum_portable(struct virtq_checksum *checksum, void *to, const void *from,
-                                  size_t len);
+uint64_t virtq_priv_checksum_portable(void *out, const void *in, size_t len);
 /** @brief 16 bytes at a time. */
-void virtq_priv_checksum_simd128(struct virtq_checksum *checksum, void *out, const void *in,
-                                 size_t len);
+uint64_t virtq_priv_checksum_simd128(void *out, const void *in, size_t len);
 /** @brief 32 bytes at a time. */
-void virtq_priv_checksum_avx2(struct virtq_checksum *checksum, void *out, const void *in,
-                              size_t len);
+uint64_t virtq_priv_checksum_avx2(void *out, const void *in, size_t len);
 /** @brief 64 bytes at a time. */
-void virtq_priv_checksum_avx512(struct virtq_checksum *checksum, void *out, const void *in,
-                                size_t len);
+uint64_t virtq_priv_checksum_avx512(void *out, const void *in, size_t len);
 
 /** @brief The partial sum of up to VIRTQ_PRIV_CHECKSUM_BLOCK bytes, which are not copied. */
 uint64_t virtq_priv_checksum_sum(const unsigned char *from, size_t len);

@@ -54,8 +54,7 @@ AVX2 VIRTQ_TEMPLATE vector256 rest256(unsigned char *to, const unsigned char *fr
     return (vector256){virtq_priv_checksum_tail(to, from, len, 1)};
 }
 
-AVX2 void virtq_priv_checksum_avx2(struct virtq_checksum *checksum, void *out, const void *in,
-                                   size_t len)
+AVX2 uint64_t virtq_priv_checksum_avx2(void *out, const void *in, size_t len)
 {
     VIRTQ_PRIV_CHECKSUM_WIDE(vector256, "+x", 1, rest256);
 }
@@ -75,8 +74,7 @@ AVX512 VIRTQ_TEMPLATE vector512 rest512(unsigned char *to, const unsigned char *
 }
 
 /* A store that crosses a cache line takes two turns, and unaligned each one of 64 bytes would. */
-AVX512 void virtq_priv_checksum_avx512(struct virtq_checksum *checksum, void *out, const void *in,
-                                       size_t len)
+AVX512 uint64_t virtq_priv_checksum_avx512(void *out, const void *in, size_t len)
 {
     VIRTQ_PRIV_CHECKSUM_WIDE(vector512, "+v", 64, rest512);
 }

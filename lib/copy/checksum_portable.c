@@ -32,16 +32,11 @@ uint64_t virtq_priv_checksum_sum(const unsigned char *from, size_t len)
 }
 
 /* Where a word that may be unaligned is loaded byte by byte, it matters that most are aligned. */
-void virtq_priv_checksum_portable(struct virtq_checksum *checksum, void *to, const void *from,
-                                  size_t len)
+uint64_t virtq_priv_checksum_portable(void *out, const void *in, size_t len)
 {
-    uint64_t part;
-
-    if ((((uintptr_t)to | (uintptr_t)from) & (sizeof(uint64_t) - 1)) == 0) {
-        part = sum_words(__builtin_assume_aligned(to, sizeof(uint64_t)),
-                         __builtin_assume_aligned(from, sizeof(uint64_t)), len, 1);
-    } else {
-        part = sum_words(to, from, len, 1);
+    if ((((uintptr_t)out | (uintptr_t)in) & (sizeof(uint64_t) - 1)) == 0) {
+        return sum_words(__builtin_assume_aligned(out, sizeof(uint64_t)),
+                         __builtin_assume_aligned(in, sizeof(uint64_t)), len, 1);
     }
-    virtq_priv_checksum_go_on(checksum, part, len);
+    return sum_words(out, in, len, 1);
 }

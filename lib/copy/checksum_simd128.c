@@ -12,8 +12,7 @@ VIRTQ_TEMPLATE vector rest128(unsigned char *to, const unsigned char *from, size
     return (vector){virtq_priv_checksum_tail(to, from, len, 1)};
 }
 
-void virtq_priv_checksum_simd128(struct virtq_checksum *checksum, void *out, const void *in,
-                                 size_t len)
+uint64_t virtq_priv_checksum_simd128(void *out, const void *in, size_t len)
 {
     VIRTQ_PRIV_CHECKSUM_WIDE(vector, VIRTQ_PRIV_SIMD128, 1, rest128);
 }

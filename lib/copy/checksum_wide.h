@@ -8,22 +8,51 @@
 
 #include "checksum.h"
 
-/** @brief Loads, stores and sums the next vector. As with VIRTQ_PRIV_CHECKSUM_STEP, `constraint`
- * keeps it in the one register it was loaded into. */
-#define VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, low, high) \
-    do {                                                          \
-        vector words;                                             \
-        memcpy(&words, from, sizeof(words));                      \
-        __asm__("" : constraint(words));                          \
-        memcpy(to, &words, sizeof(words));                        \
-        (low) += words & VIRTQ_PRIV_LOW32;                        \
-        (high) += words >> 32;                                    \
-        from += sizeof(words);                                    \
-        to += sizeof(words);                                      \
-        len -= sizeof(words);                                     \
+/** @brief Loads, stores and sums vector number `at` from here on. As with VIRTQ_PRIV_CHECKSUM_STEP,
+ * `constraint` keeps it in the one register it was loaded into. `all` wraps; see
+ * VIRTQ_PRIV_CHECKSUM_WIDE. */
+#define VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, all, high, at) \
+    do {                                                              \
+        vector words;                                                 \
+        memcpy(&words, from + (at) * sizeof(words), sizeof(words));   \
+        __asm__("" : constraint(words));                              \
+        memcpy(to + (at) * sizeof(words), &words, sizeof(words));     \
+        (all) += words;                                               \
+        (high) += words >> 32;                                        \
     } while (0)
 
-/** @brief The body of a variant, whose parameters are `checksum`, `out`, `in` and `len`.
+/** @brief Goes on behind so many bytes. */
+#define VIRTQ_PRIV_CHECKSUM_PASS(bytes) \
+    do {                                \
+        from += (bytes);                \
+        to += (bytes);                  \
+        len -= (bytes);                 \
+    } while (0)
+
+/** @brief The next two vectors: neither sum waits for the other. */
+#define VIRTQ_PRIV_CHECKSUM_TWO(vector, constraint)                           \
+    do {                                                                      \
+        VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, all, high, 0);         \
+        VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, all_odd, high_odd, 1); \
+        VIRTQ_PRIV_CHECKSUM_PASS(2 * sizeof(vector));                         \
+    } while (0)
+
+/** @brief The next four. */
+#define VIRTQ_PRIV_CHECKSUM_FOUR(vector, constraint)                          \
+    do {                                                                      \
+        VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, all, high, 0);         \
+        VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, all_odd, high_odd, 1); \
+        VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, all, high, 2);         \
+        VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, all_odd, high_odd, 3); \
+        VIRTQ_PRIV_CHECKSUM_PASS(4 * sizeof(vector));                         \
+    } while (0)
+
+/** @brief The body of a variant, whose parameters are `out`, `in` and `len`: it returns the partial
+ * sum.
+ *
+ * Words of 64 bits are summed modulo 2^64, and their upper halves exactly; what the sum of the
+ * lower halves was, which has room as well, follows from both. That takes one operation less than
+ * to part each word.
  *
  * Vectors never overlap, for then bytes of shared memory would be loaded twice: what is left before
  * the first and after the last whole one is for `rest`.
@@ -34,13 +63,13 @@
  */
 #define VIRTQ_PRIV_CHECKSUM_WIDE(vector, constraint, align, rest)                  \
     do {                                                                           \
-        const size_t bytes = len;                                                  \
         unsigned char *to = out;                                                   \
         const unsigned char *from = in;                                            \
-        vector low = {0};                                                          \
+        vector all = {0};                                                          \
         vector high = {0};                                                         \
-        vector low_odd = {0};                                                      \
+        vector all_odd = {0};                                                      \
         vector high_odd = {0};                                                     \
+        vector rests = {0};                                                        \
         uint64_t sum = 0;                                                          \
                                                                                    \
         if ((align) != 1 && len >= 8 * sizeof(vector)) {                           \
@@ -48,33 +77,36 @@
             size_t head = (0 - (size_t)(uintptr_t)to) & ~(size_t)1 & ((align)-1u); \
                                                                                    \
             if (head != 0) {                                                       \
-                high = rest(to, from, head);                                       \
+                rests = rest(to, from, head);                                      \
                 to += head;                                                        \
                 from += head;                                                      \
                 len -= head;                                                       \
             }                                                                      \
         }                                                                          \
-        while (len >= 4 * sizeof(vector)) {                                        \
-            VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, low, high);             \
-            VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, low_odd, high_odd);     \
-            VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, low, high);             \
-            VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, low_odd, high_odd);     \
+        while (len >= 8 * sizeof(vector)) {                                        \
+            VIRTQ_PRIV_CHECKSUM_FOUR(vector, constraint);                          \
+            VIRTQ_PRIV_CHECKSUM_FOUR(vector, constraint);                          \
+        }                                                                          \
+        if (len >= 4 * sizeof(vector)) {                                           \
+            VIRTQ_PRIV_CHECKSUM_FOUR(vector, constraint);                          \
         }                                                                          \
         if (len >= 2 * sizeof(vector)) {                                           \
-            VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, low, high);             \
-            VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, low_odd, high_odd);     \
+            VIRTQ_PRIV_CHECKSUM_TWO(vector, constraint);                           \
         }                                                                          \
         if (len >= sizeof(vector)) {                                               \
-            VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, low, high);             \
+            VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, all, high, 0);          \
+            VIRTQ_PRIV_CHECKSUM_PASS(sizeof(vector));                              \
         }                                                                          \
         if (len != 0) {                                                            \
-            low_odd += rest(to, from, len);                                        \
+            rests += rest(to, from, len);                                          \
         }                                                                          \
-        low = (low + high) + (low_odd + high_odd);                                 \
+        high += high_odd;                                                          \
+        all += all_odd;                                                            \
+        all = (all - (high << 32)) + high + rests;                                 \
         for (unsigned i = 0; i < sizeof(vector) / sizeof(uint64_t); i++) {         \
-            sum += low[i];                                                         \
+            sum += all[i];                                                         \
         }                                                                          \
-        virtq_priv_checksum_go_on(checksum, sum, bytes);                           \
+        return sum;                                                                \
     } while (0)
 
 #endif

@@ -220,6 +220,36 @@ Test(copy_checksum, many_large_bytes_lose_no_carry)
 }
 
 /* UINT64_MAX is another form of 0 modulo 0xffff. No buffer is long enough to get there. */
+Test(copy_checksum, what_comes_in_one_piece_takes_one_call)
+{
+    const size_t lengths[] = {0, 1, 2, 63, 64, 1499, 1500, BLOCK, BLOCK + 1, 2 * BLOCK + 13};
+    unsigned char *from = malloc((size_t)3 * BLOCK);
+    unsigned char *to = malloc((size_t)3 * BLOCK);
+    struct virtq_checksum checksum;
+    uint64_t seed = 1071;
+
+    cr_assert(from != NULL && to != NULL);
+    fill(from, (size_t)3 * BLOCK, &seed);
+    EACH_VARIANT(checksum)
+    {
+        for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+            const size_t len = lengths[i];
+            uint32_t sum = oracle(from, len);
+
+            /* What was summed before is forgotten; it goes on where the piece ends. */
+            virtq_checksum_add(&checksum, from, 1 + i % 2);
+            to[len] = FRESH;
+            cr_assert_eq(virtq_checksum_copy_whole(&checksum, to, from, len), sum);
+            cr_assert(memcmp(to, from, len) == 0 && to[len] == FRESH);
+            cr_assert_eq(virtq_checksum_fold(&checksum), sum);
+            virtq_checksum_add(&checksum, from + len, 3);
+            cr_assert_eq(virtq_checksum_fold(&checksum), oracle(from, len + 3));
+        }
+    }
+    free(from);
+    free(to);
+}
+
 Test(copy_checksum, the_carry_out_of_64_bits_goes_round)
 {
     static const unsigned char from[] = {0x12, 0x34, 0x56};

@@ -22,9 +22,7 @@ uint16_t count_fused(struct virtq_checksum *checksum);
 
 __attribute__((noinline)) uint16_t count_fused(struct virtq_checksum *checksum)
 {
-    virtq_checksum_reset(checksum);
-    virtq_checksum_copy(checksum, to, from, BYTES);
-    return virtq_checksum_fold(checksum);
+    return virtq_checksum_copy_whole(checksum, to, from, BYTES);
 }
 
 int main(int argc, char **argv)

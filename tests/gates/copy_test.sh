@@ -37,6 +37,6 @@ check() {
         fail "$1 takes $each instructions per packet, more than $3"
 }
 
-check portable 1 1600
-check simd128 2 920
-check avx2 3 500
+check portable 1 1500
+check simd128 2 700
+check avx2 3 420
