@@ -80,6 +80,7 @@ static int drive(struct bench_duo *duo, void *context)
     struct protocol_pair *pair = context;
     struct floor_completion completions[BENCH_BURST];
     unsigned outstanding = pair->frame.outstanding;
+    unsigned slot = 0;
     uint64_t sent = 0;
     uint64_t got = 0;
 
@@ -96,9 +97,10 @@ static int drive(struct bench_duo *duo, void *context)
             return -1;
         }
         for (unsigned index = 0; index < count; index++) {
-            if (completions[index].cookie != &pair->buffers[(got + index) % outstanding]) {
+            if (completions[index].cookie != &pair->buffers[slot]) {
                 return -1;
             }
+            slot = bench_next_slot(slot, outstanding);
         }
         got += count;
     }

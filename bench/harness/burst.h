@@ -27,4 +27,11 @@ static inline unsigned bench_burst(unsigned outstanding, uint64_t room, uint64_t
     return room < least ? 0u : (unsigned)room;
 }
 
+/* The slot after one, of as many as may be outstanding. A division for each buffer would cost more
+ * than the floors that the figures are compared with. */
+static inline unsigned bench_next_slot(unsigned slot, unsigned outstanding)
+{
+    return slot + 1 == outstanding ? 0 : slot + 1;
+}
+
 #endif

@@ -116,8 +116,9 @@ static inline bool drive_send(struct bench_pair *pair, uint64_t sent, unsigned b
     unsigned first = burst < pair->outstanding - at ? burst : pair->outstanding - at;
 
     if (pair->touch) {
-        for (unsigned index = 0; index < burst; index++) {
-            bench_data_offer(&queue->buffers[(sent + index) % pair->outstanding], sent + index);
+        for (unsigned index = 0, slot = at; index < burst; index++) {
+            bench_data_offer(&queue->buffers[slot], sent + index);
+            slot = bench_next_slot(slot, pair->outstanding);
         }
     }
     if (call_add(queue, &queue->buffers[at], first) != (int)first ||
@@ -128,8 +129,9 @@ static inline bool drive_send(struct bench_pair *pair, uint64_t sent, unsigned b
     if (pair->latencies != NULL) {
         uint64_t now = bench_clock_ns();
 
-        for (unsigned index = 0; index < burst; index++) {
-            pair->stamps[(sent + index) % pair->outstanding] = now;
+        for (unsigned index = 0, slot = at; index < burst; index++) {
+            pair->stamps[slot] = now;
+            slot = bench_next_slot(slot, pair->outstanding);
         }
     }
     (void)call_publish(queue);
@@ -144,11 +146,10 @@ static inline bool drive_take(struct bench_pair *pair, uint64_t got, unsigned co
 {
     struct bench_queue *queue = pair->queue;
     uint64_t now = pair->latencies != NULL ? bench_clock_ns() : 0;
+    unsigned slot = (unsigned)(got % pair->outstanding);
     bool right = true;
 
     for (unsigned index = 0; index < count; index++) {
-        unsigned slot = (unsigned)((got + index) % pair->outstanding);
-
         right = right && queue->completions[index].cookie == &queue->buffers[slot] &&
                 queue->completions[index].len == queue->writable_bytes;
         if (pair->touch) {
@@ -157,6 +158,7 @@ static inline bool drive_take(struct bench_pair *pair, uint64_t got, unsigned co
         if (pair->latencies != NULL) {
             bench_histogram_add(pair->latencies, now - pair->stamps[slot]);
         }
+        slot = bench_next_slot(slot, pair->outstanding);
     }
     if (!right) {
         pair->failure = "a wrong buffer, length or payload came back";
