@@ -7,6 +7,7 @@
 #ifndef VIRTQ_INLINE_PACKED_DEVICE_POP_H
 #define VIRTQ_INLINE_PACKED_DEVICE_POP_H
 
+#include "hint.h"
 #include "packed_device_take.h"
 
 /** @brief Takes one plain descriptor. @param q the queue @param how the instance @param view what
@@ -143,18 +144,26 @@ VIRTQ_TEMPLATE int virtq_packed_device_pop(struct virtq_packed_device *q, unsign
     view.ticket = q->core.ticket;
     view.piece = pieces;
     view.end = pieces + piece_count;
-    do {
-        done = virtq_packed_device_done(q, &view);
-        virtq_packed_device_aim(&view, view.ticket,
-                                virtq_packed_device_bound(q, &view, view.ticket, count - done));
+    /* What a table costs hides that its descriptor is waited for. */
+    virtq_hint_next(view.place.at, view.place.bits, q->burst, view.place.end, view.size, how);
+    q->burst = 1;
+    done = view.size - before;
+    virtq_packed_device_aim(&view, view.ticket, count < done ? count : done);
+    for (done = 0;;) {
         error = virtq_packed_device_short(q, how, &view, chains + done, pieces);
         done = virtq_packed_device_done(q, &view);
-        /* Once more if some buffers had no piece. */
-    } while (VIRTQ_UNLIKELY(error == VIRTQ_OK && done < count && view.piece != view.end &&
-                            view.slots + done < view.size));
+        if (VIRTQ_LIKELY(error != VIRTQ_OK || done >= count || view.piece == view.end ||
+                         view.slots + done >= view.size)) {
+            break;
+        }
+        /* Once more: some buffers had no piece. */
+        virtq_packed_device_aim(&view, view.ticket,
+                                virtq_packed_device_bound(q, &view, view.ticket, count - done));
+    }
     q->popped = virtq_packed_place_position(&view.place);
     q->slots = view.slots + done;
     q->core.ticket = view.ticket;
+    q->burst *= done;
     virtq_device_core_popped(&q->core, q->slots - before, chains, done,
                              (uint32_t)(view.piece - pieces));
     return VIRTQ_LIKELY(error >= 0) ? (int)done : virtq_packed_device_stopped(q, how, done, error);

@@ -24,6 +24,7 @@ struct virtq_packed_device {
     uint16_t published_flags; /**< Flags of the first unpublished used descriptor: the only ones
                                  held back. */
     uint32_t slots;           /**< Ring descriptors popped and not published as used. */
+    uint32_t burst;           /**< Buffers of the latest pop, if all were plain descriptors. */
 };
 
 /** @brief Derives the pointers from `core.areas`. @param q the queue */

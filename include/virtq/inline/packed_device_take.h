@@ -323,6 +323,7 @@ VIRTQ_TEMPLATE int virtq_packed_device_leave_short(struct virtq_packed_device *q
     }
     result = VIRTQ_PACKED_DEVICE_CHOOSE(how, general, q, &copy, chain, desc, pieces);
 
+    q->burst = 0;
     *view = copy;
     return result;
 }

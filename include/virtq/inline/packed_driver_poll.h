@@ -7,6 +7,7 @@
 #ifndef VIRTQ_INLINE_PACKED_DRIVER_POLL_H
 #define VIRTQ_INLINE_PACKED_DRIVER_POLL_H
 
+#include "hint.h"
 #include "packed_driver_queue.h"
 
 /** @brief Whether the next descriptor is used: both bits equal our wrap counter. P2. @param q the
@@ -200,6 +201,7 @@ VIRTQ_TEMPLATE int virtq_packed_driver_drain(struct virtq_packed_driver *q, unsi
     unsigned done;
     int error = VIRTQ_OK;
 
+    virtq_hint_next(&ring[place.offset], place.bits, q->burst, ring + size, size, how);
     for (const struct virtq_completion *last = completions + count; completions != last;
          completions++) {
         const struct pvirtq_desc *desc = &ring[place.offset];
@@ -238,6 +240,7 @@ VIRTQ_TEMPLATE int virtq_packed_driver_drain(struct virtq_packed_driver *q, unsi
         free_id = id;
     }
     done = (unsigned)(completions - first);
+    q->burst = done != 0u ? done : q->burst;
     q->id = (uint16_t)free_id;
     q->polled = virtq_place_position(place);
     q->core.room = (uint16_t)room;

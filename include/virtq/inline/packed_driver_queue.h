@@ -28,6 +28,7 @@ struct virtq_packed_driver {
     uint16_t batch_id;   /**< IN_ORDER: last buffer of the batch being given out ... */
     uint32_t batch_len;  /**< ... and the length the device gave for it ... */
     uint32_t batch;      /**< ... if this is 1. */
+    uint32_t burst;      /**< Buffers of the latest poll that found any. */
 };
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef VIRTQ_INLINE_SPLIT_DEVICE_POP_H
 #define VIRTQ_INLINE_SPLIT_DEVICE_POP_H
 
+#include "hint.h"
 #include "split_device_take.h"
 
 /** @brief Takes one plain descriptor. @param q the queue @param how the instance @param view what
@@ -137,13 +138,20 @@ VIRTQ_TEMPLATE int virtq_split_device_pop(struct virtq_split_device *q, unsigned
     view.ticket = q->core.ticket;
     view.piece = pieces;
     view.end = pieces + piece_count;
-    do {
-        done = virtq_split_device_done(q, &view);
+    /* What a table costs hides that its descriptor is waited for. */
+    if (VIRTQ_LIKELY(q->plain)) {
+        virtq_hint_heads(view.desc, view.ring, view.ticket >> 16, count, view.mask, how);
+    }
+    q->plain = true;
+    for (done = 0;;) {
         virtq_split_device_aim(&view, view.ticket, count - done);
         error = virtq_split_device_short(q, how, &view, chains + done, pieces);
         done = virtq_split_device_done(q, &view);
-        /* Once more if some buffers had no piece. */
-    } while (VIRTQ_UNLIKELY(error >= 0 && done < count && view.piece != view.end));
+        if (VIRTQ_LIKELY(error < 0 || done >= count || view.piece == view.end)) {
+            break;
+        }
+        /* Once more: some buffers had no piece. */
+    }
     q->popped = (uint16_t)(view.ticket >> 16);
     q->core.ticket = view.ticket;
     virtq_device_core_popped(&q->core, done, chains, done, (uint32_t)(view.piece - pieces));

@@ -240,6 +240,7 @@ VIRTQ_TEMPLATE int virtq_split_device_leave_short(struct virtq_split_device *q, 
     struct virtq_split_device_view copy = *view;
     const int result = VIRTQ_SPLIT_DEVICE_CHOOSE(how, general, q, &copy, chain, desc, pieces);
 
+    q->plain = false;
     *view = copy;
     return result;
 }

@@ -7,6 +7,7 @@
 #ifndef VIRTQ_INLINE_SPLIT_DRIVER_ADD_H
 #define VIRTQ_INLINE_SPLIT_DRIVER_ADD_H
 
+#include "hint.h"
 #include "split_driver_place.h"
 
 /** @brief What an add looks at for every buffer: a local copy, so that no store makes it be loaded
@@ -311,6 +312,7 @@ VIRTQ_TEMPLATE int virtq_split_driver_add(struct virtq_split_driver *q, unsigned
         return VIRTQ_EBROKEN;
     }
     virtq_split_driver_look_at(q, &view);
+    virtq_hint_free(view.desc, view.head, count, view.mask, how);
     while (done < count && virtq_split_driver_short(q, how, &view, &buffers[done])) {
         VIRTQ_OPAQUE(view.added);
         done++;

@@ -7,6 +7,7 @@
 #ifndef VIRTQ_INLINE_SPLIT_DRIVER_POLL_H
 #define VIRTQ_INLINE_SPLIT_DRIVER_POLL_H
 
+#include "hint.h"
 #include "split_driver_queue.h"
 
 /** @brief Frees an entry's descriptors. @param q the queue @param id its head @param in_order a
@@ -238,6 +239,7 @@ VIRTQ_TEMPLATE int virtq_split_driver_poll(struct virtq_split_driver *q, unsigne
     if (VIRTQ_UNLIKELY((q->core.flags & VIRTQ_CORE_IN_ORDER) != 0u || q->added != q->published)) {
         return virtq_split_driver_drain_closely(q, how, completions, count);
     }
+    virtq_hint_elements(q->elements, q->polled, count, q->mask, how);
     return virtq_split_driver_drain(q, how, completions, count);
 }
 
