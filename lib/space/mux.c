@@ -25,7 +25,7 @@ static const struct virtq_mux_route *route_from(const struct virtq_mux *mux, uin
     return low < mux->route_count ? &mux->routes[low] : NULL;
 }
 
-int virtq_priv_mux_find(const struct virtq_mux *mux, const void *base, uint64_t len)
+int virtq_priv_mux_find(const struct virtq_mux *mux, const void *base, uint64_t len, uint32_t *hint)
 {
     const uintptr_t first = (uintptr_t)base;
     const struct virtq_mux_route *route;
@@ -38,6 +38,7 @@ int virtq_priv_mux_find(const struct virtq_mux *mux, const void *base, uint64_t 
     }
     route = route_from(mux, first);
     if (route != NULL && route->first <= first) {
+        *hint = (uint32_t)(route - mux->routes);
         return len - 1 <= route->last - first ? (int)route->member : VIRTQ_EFAULT;
     }
     if (route != NULL && route->first - first < len) {
@@ -45,19 +46,6 @@ int virtq_priv_mux_find(const struct virtq_mux *mux, const void *base, uint64_t 
         return VIRTQ_EFAULT;
     }
     return mux->other != VIRTQ_MUX_NOBODY ? (int)mux->other : VIRTQ_EFAULT;
-}
-
-bool virtq_priv_mux_place(const struct virtq_mux_member *member, virtq_addr_t *addr, uint64_t len)
-{
-    uint64_t span = member->last - member->first;
-    /* What lies below wraps to more than the span: the member's own range does not wrap. */
-    uint64_t offset = *addr - member->own;
-
-    if (offset > span || len - 1 > span - offset) {
-        return false;
-    }
-    *addr = member->first + offset;
-    return true;
 }
 
 int virtq_mux_own(const struct virtq_mux *mux, virtq_addr_t addr, virtq_addr_t *own)
@@ -79,7 +67,8 @@ static int mux_share(struct virtq_space *space, void *base, uint64_t len, uint32
                      virtq_addr_t *addr)
 {
     struct virtq_mux *mux = (struct virtq_mux *)space;
-    int at = virtq_priv_mux_find(mux, base, len);
+    uint32_t hint;
+    int at = virtq_priv_mux_find(mux, base, len, &hint);
     virtq_addr_t own;
     virtq_addr_t known;
     int error;

@@ -17,6 +17,14 @@ static struct virtq_segment *sorted_of(struct virtq_priv_mux_record *record)
     return (struct virtq_segment *)(void *)(steps_of(record) + record->segments);
 }
 
+/* The same memory, once the members have seen the segments. */
+static struct virtq_run *scratch_of(struct virtq_priv_mux_record *record)
+{
+    VIRTQ_STATIC_ASSERT(sizeof(struct virtq_run) <= sizeof(struct virtq_segment), "a run's room");
+
+    return (struct virtq_run *)(void *)sorted_of(record);
+}
+
 static unsigned char *records_of(struct virtq_priv_mux_record *record)
 {
     return (unsigned char *)(sorted_of(record) + record->segments);
@@ -32,9 +40,26 @@ static size_t record_size(const struct virtq_mux *mux, const struct virtq_priv_m
            ~(size_t)7u;
 }
 
+/* By where it lies: often in the same route as the one before it. */
+static int find(const struct virtq_mux *mux, const struct virtq_segment *segment, uint32_t *hint)
+{
+    const uintptr_t first = (uintptr_t)segment->base;
+
+    if (*hint < mux->route_count) {
+        const struct virtq_mux_route *route = &mux->routes[*hint];
+
+        /* A length of 0 wraps, and is judged by the search. */
+        if (first >= route->first && first <= route->last &&
+            (uintptr_t)segment->len - 1u <= route->last - first) {
+            return (int)route->member;
+        }
+    }
+    return virtq_priv_mux_find(mux, segment->base, segment->len, hint);
+}
+
 /* The member of one segment, or why there is none. */
 static int choose(const struct virtq_mux *mux, const struct virtq_segment *segment,
-                  uint32_t permission)
+                  uint32_t permission, uint32_t *hint)
 {
     int at;
 
@@ -44,7 +69,7 @@ static int choose(const struct virtq_mux *mux, const struct virtq_segment *segme
         }
         at = (int)(segment->route - 1);
     } else {
-        at = virtq_priv_mux_find(mux, segment->base, segment->len);
+        at = find(mux, segment, hint);
     }
     if (at >= 0 && (mux->members[at].permissions & permission) == 0) {
         return VIRTQ_EFAULT;
@@ -57,20 +82,23 @@ static int choose_all(const struct virtq_mux *mux, const struct virtq_mapping *m
                       struct virtq_priv_mux_record *record)
 {
     struct virtq_priv_mux_step *steps;
+    uint32_t hint = 0;
     uint32_t i;
 
     memset(record, 0, sizeof(*record));
     record->readable = mapping->segments_readable;
     record->segments = record->readable + mapping->segments_writable;
+    record->members = mux->member_count;
     steps = steps_of(record);
     for (i = 0; i < record->segments; i++) {
         uint32_t permission = i < record->readable ? VIRTQ_PERMISSION_READ : VIRTQ_PERMISSION_WRITE;
-        int at = choose(mux, &mapping->segments[i], permission);
+        int at = choose(mux, &mapping->segments[i], permission, &hint);
 
         if (at < 0) {
             return at;
         }
         record->counts[at]++;
+        record->only = i == 0 || record->only == (uint32_t)at ? (uint32_t)at : record->members;
         steps[i] = (struct virtq_priv_mux_step){mapping->segments[i].len, (uint32_t)at};
     }
     return 0;
@@ -85,10 +113,11 @@ static void sort(struct virtq_priv_mux_record *record, const struct virtq_mappin
     uint32_t next[VIRTQ_MUX_MEMBERS];
     uint32_t i;
 
-    memset(readable, 0, VIRTQ_MUX_MEMBERS * sizeof(*readable));
     next[0] = 0;
-    for (i = 1; i < VIRTQ_MUX_MEMBERS; i++) {
+    readable[0] = 0;
+    for (i = 1; i < record->members; i++) {
         next[i] = next[i - 1] + record->counts[i - 1];
+        readable[i] = 0;
     }
     for (i = 0; i < record->segments; i++) {
         sorted[next[steps[i].member]++] = mapping->segments[i];
@@ -107,11 +136,12 @@ static void unmap_members(struct virtq_mux *mux, struct virtq_priv_mux_record *r
 
     for (at = 0; at < end; at++) {
         struct virtq_space *space = mux->members[at].space;
-        struct virtq_mapping part = {.record = own};
+        struct virtq_mapping part;
 
         if (record->counts[at] == 0) {
             continue;
         }
+        part = (struct virtq_mapping){.record = own};
         space->ops->unmap(space, &part, written[at]);
         *copied += part.copied;
         own += record_size(mux, record, at);
@@ -153,6 +183,53 @@ static int map_member(const struct virtq_mux_member *member, struct virtq_mappin
     return error;
 }
 
+static uint64_t sum(const struct virtq_run *runs, uint32_t count)
+{
+    uint64_t bytes = 0;
+    uint32_t i;
+
+    for (i = 0; i < count; i++) {
+        bytes += runs[i].len;
+    }
+    return bytes;
+}
+
+/* A buffer of one member needs no sorting: its runs are in order, if they are as long as its
+ * segments. */
+static int map_only(struct virtq_mux *mux, struct virtq_mapping *mapping)
+{
+    struct virtq_priv_mux_record *record = mapping->record;
+    const struct virtq_mux_member *member = &mux->members[record->only];
+    const struct virtq_priv_mux_step *steps = steps_of(record);
+    struct virtq_mapping part = *mapping;
+    uint64_t readable = 0;
+    uint64_t writable = 0;
+    uint32_t i;
+    int error;
+
+    part.record = records_of(record);
+    part.copied = 0;
+    error = map_member(member, &part);
+    if (error != 0) {
+        return error;
+    }
+    for (i = 0; i < record->readable; i++) {
+        readable += steps[i].len;
+    }
+    for (; i < record->segments; i++) {
+        writable += steps[i].len;
+    }
+    if (sum(part.runs, part.runs_readable) != readable ||
+        sum(part.runs + part.runs_readable, part.runs_writable) != writable) {
+        member->space->ops->unmap(member->space, &part, 0);
+        error = VIRTQ_EFAULT;
+    }
+    mapping->copied += part.copied;
+    mapping->runs_readable = part.runs_readable;
+    mapping->runs_writable = part.runs_writable;
+    return error;
+}
+
 static const uint64_t nothing[VIRTQ_MUX_MEMBERS];
 
 /* Every member's call, in turn; if one fails, those before it take their part back. */
@@ -168,18 +245,19 @@ static int map_members(struct virtq_mux *mux, struct virtq_mapping *mapping,
 
     sort(record, mapping, readable);
     for (at = 0; at < mux->member_count; at++) {
-        struct virtq_mapping part = {.runs = mapping->runs + used,
-                                     .segments = segments,
-                                     .record = own,
-                                     .segments_readable = readable[at],
-                                     .segments_writable =
-                                         (uint16_t)(record->counts[at] - readable[at]),
-                                     .capacity = (uint16_t)(mapping->capacity - used)};
+        struct virtq_mapping part;
         int error;
 
         if (record->counts[at] == 0) {
             continue;
         }
+        part = (struct virtq_mapping){.runs = mapping->runs + used,
+                                      .segments = segments,
+                                      .record = own,
+                                      .segments_readable = readable[at],
+                                      .segments_writable =
+                                          (uint16_t)(record->counts[at] - readable[at]),
+                                      .capacity = (uint16_t)(mapping->capacity - used)};
         error = map_member(&mux->members[at], &part);
         if (error != 0) {
             unmap_members(mux, record, at, nothing, &mapping->copied);
@@ -208,11 +286,15 @@ int virtq_priv_mux_map(struct virtq_space *space, struct virtq_mapping *mapping)
     if (record->segments == 0) {
         return VIRTQ_EINVAL;
     }
+    if (record->only != record->members) {
+        return map_only(mux, mapping);
+    }
     error = map_members(mux, mapping, &given);
     if (error != 0) {
         return error;
     }
-    error = virtq_priv_mux_order(record, steps_of(record), mapping, &given);
+    /* The members' calls are over, and of segments nothing is valid in unmap. */
+    error = virtq_priv_mux_order(record, steps_of(record), scratch_of(record), mapping, &given);
     if (error != 0) {
         unmap_members(mux, record, mux->member_count, nothing, &mapping->copied);
     }
@@ -230,6 +312,14 @@ void virtq_priv_mux_unmap(struct virtq_space *space, struct virtq_mapping *mappi
     uint64_t shares[VIRTQ_MUX_MEMBERS] = {0};
     uint32_t i;
 
+    if (record->only != record->members) {
+        struct virtq_space *only = mux->members[record->only].space;
+        struct virtq_mapping part = {.record = records_of(record)};
+
+        only->ops->unmap(only, &part, written);
+        mapping->copied += part.copied;
+        return;
+    }
     for (i = record->readable; i < record->segments && written != 0; i++) {
         uint64_t some = written < steps[i].len ? written : steps[i].len;
 

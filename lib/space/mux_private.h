@@ -15,6 +15,8 @@
 struct virtq_priv_mux_record {
     uint32_t segments;                  /**< Of the buffer. */
     uint32_t readable;                  /**< The first so many of them. */
+    uint32_t members;                   /**< Of the mux. */
+    uint32_t only;                      /**< The one member that has all of them, or `members`. */
     uint32_t counts[VIRTQ_MUX_MEMBERS]; /**< How many went to each member. */
 };
 
@@ -26,11 +28,25 @@ struct virtq_priv_mux_step {
 
 /** @brief From a member's own addresses to those that queues know: all of [addr, addr + len), or
  * not at all. @return whether it lies in the member's range */
-bool virtq_priv_mux_place(const struct virtq_mux_member *member, virtq_addr_t *addr, uint64_t len);
+VIRTQ_INLINE bool virtq_priv_mux_place(const struct virtq_mux_member *member, virtq_addr_t *addr,
+                                       uint64_t len)
+{
+    uint64_t span = member->last - member->first;
+    /* What lies below wraps to more than the span: the member's own range does not wrap. */
+    uint64_t offset = *addr - member->own;
+
+    if (offset > span || len - 1 > span - offset) {
+        return false;
+    }
+    *addr = member->first + offset;
+    return true;
+}
 
 /** @brief The member for memory of this program: its index, VIRTQ_EFAULT (in no route, or across
- * the end of one) or VIRTQ_EINVAL (len). */
-int virtq_priv_mux_find(const struct virtq_mux *mux, const void *base, uint64_t len);
+ * the end of one) or VIRTQ_EINVAL (len). `hint` becomes the number of the route, if there is one.
+ */
+int virtq_priv_mux_find(const struct virtq_mux *mux, const void *base, uint64_t len,
+                        uint32_t *hint);
 
 /** @brief virtq_space_ops::map. */
 int virtq_priv_mux_map(struct virtq_space *space, struct virtq_mapping *mapping);
@@ -49,12 +65,13 @@ struct virtq_priv_mux_runs {
  * segments which are no neighbours in the buffer is cut there.
  * @param record  of the buffer
  * @param steps   its segments
+ * @param scratch room for as many runs as the buffer has segments
  * @param mapping the runs, in room for `capacity`; their counts are filled in
  * @param given   how many they are
  * @return 0; VIRTQ_EFULL (no room for the cuts); VIRTQ_EFAULT (a member's runs are not as long as
  * its segments) */
 int virtq_priv_mux_order(const struct virtq_priv_mux_record *record,
-                         const struct virtq_priv_mux_step *steps, struct virtq_mapping *mapping,
-                         const struct virtq_priv_mux_runs *given);
+                         const struct virtq_priv_mux_step *steps, struct virtq_run *scratch,
+                         struct virtq_mapping *mapping, const struct virtq_priv_mux_runs *given);
 
 #endif

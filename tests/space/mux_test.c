@@ -119,6 +119,27 @@ Test(space_mux, a_member_that_is_wrong_about_its_runs_is_not_believed)
     }
 }
 
+Test(space_mux, nor_is_one_that_has_all_of_the_buffer)
+{
+    for (unsigned way = BOOKED_SINGLE; way <= (unsigned)BOOKED_BLURRED; way++) {
+        const bool wrong = way == (unsigned)BOOKED_SHORT || way == (unsigned)BOOKED_BLURRED;
+        struct three three;
+
+        open(&three, (enum booked_way)way);
+        lay(&three, "1111");
+        cr_assert_eq(map(&three, 2, 2, 8), wrong ? VIRTQ_EFAULT : 0, "way %u", way);
+        if (!wrong) {
+            cr_assert_eq(three.buffer.mapping.copied, 1u);
+            cr_assert_eq(three.buffer.runs[0].addr, at(1, 0));
+            spaces_unmap(&three.mux.space, &three.buffer, 33);
+            cr_assert_eq(three.booked[1].written, 33u);
+        }
+        cr_assert_eq(three.booked[1].maps, 1u);
+        cr_assert_eq(three.booked[1].unmaps, 1u);
+        cr_assert(three.booked[0].maps == 0 && three.booked[2].maps == 0);
+    }
+}
+
 Test(space_mux, what_a_member_gives_outside_its_range_is_taken_back)
 {
     /* 20 bytes: one too many below the range, one too many above it, and as many as it holds. */
