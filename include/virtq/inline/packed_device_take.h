@@ -209,7 +209,7 @@ VIRTQ_TEMPLATE int virtq_packed_device_take_table(struct virtq_packed_device *q,
     int result;
 
     virtq_walk_begin(&walk, chain, view->piece, view->end);
-    result = virtq_packed_device_alone(&q->core, how, &walk, desc.addr, desc.len, &limit);
+    result = virtq_table_alone(&q->core, how, true, &walk, desc.addr, desc.len, &limit);
     id = virtq_shm_load16(&view->place.at->id, how);
     VIRTQ_OPAQUE(id);
     chain->id = (uint16_t)id;

@@ -137,7 +137,7 @@ VIRTQ_TEMPLATE int virtq_split_device_take_table(struct virtq_split_device *q, u
     int result;
 
     virtq_walk_begin(&walk, chain, *piece, end);
-    result = virtq_split_device_alone(&q->core, how, &walk, addr, len, &limit);
+    result = virtq_table_alone(&q->core, how, false, &walk, addr, len, &limit);
     if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
         result = virtq_walk_refuse(&q->core, chain, result, *piece == pieces);
         if (result != VIRTQ_OK) {
