@@ -126,6 +126,21 @@ PairTest(iommu_virtio_iommu_driver, a_reply_that_was_not_written_is_not_an_earli
     pair_close(p);
 }
 
+PairTest(iommu_virtio_iommu_driver, the_reserved_bytes_of_a_reply_are_ignored)
+{
+    struct stand stand;
+    unsigned count = 0;
+
+    stand_open(&stand, p);
+    stand.device.tail_reserved = 0xffffff;
+    cr_assert_eq(virtq_virtio_iommu_mapper_attach(&stand.mapper, ENDPOINT), 0);
+    cr_assert_eq(virtq_virtio_iommu_mapper_attach(&stand.mapper, 8), VIRTQ_EINVAL);
+    cr_assert_eq(stand_usage(&stand).last_status, (uint32_t)VIRTIO_IOMMU_S_NOENT);
+    cr_assert_eq(virtq_virtio_iommu_driver_probe(&stand.driver, ENDPOINT, NULL, 0, &count), 0);
+    stand_close(&stand);
+    pair_close(p);
+}
+
 PairTest(iommu_virtio_iommu_driver, a_broken_queue_breaks_it_until_a_reset)
 {
     struct virtq_region range = stand_range(0);

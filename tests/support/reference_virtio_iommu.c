@@ -293,7 +293,8 @@ uint32_t reference_viommu_request(struct reference_viommu *device, const unsigne
         length = (uint32_t)device->lie_length;
     }
     if (status != NO_ANSWER) {
-        put(writable, (unsigned)writable_size - 4, 4, (uint64_t)status);
+        put(writable, (unsigned)writable_size - 4, 4,
+            (uint64_t)(uint32_t)status | (uint64_t)device->tail_reserved << 8);
     }
     return length;
 }

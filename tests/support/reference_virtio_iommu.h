@@ -53,12 +53,13 @@ struct reference_viommu {
     unsigned rule_breaks; /**< How often a driver did what it must not, or should not. */
 
     /* Misbehaviour, for the requests of one type from number `lie_from` on, `lies` of them. */
-    int lie_type;       /**< 0: none. */
-    unsigned lie_from;  /**< Counted from 0 within the type. */
-    unsigned lies;      /**< How many. */
-    int lie_status;     /**< The status instead; REFERENCE_VIOMMU_HONEST: its own. */
-    int64_t lie_length; /**< The used length instead; REFERENCE_VIOMMU_HONEST: its own. */
-    int lie_acts;       /**< 1: it does what was asked before it lies. */
+    int lie_type;           /**< 0: none. */
+    unsigned lie_from;      /**< Counted from 0 within the type. */
+    unsigned lies;          /**< How many. */
+    int lie_status;         /**< The status instead; REFERENCE_VIOMMU_HONEST: its own. */
+    int64_t lie_length;     /**< The used length instead; REFERENCE_VIOMMU_HONEST: its own. */
+    uint32_t tail_reserved; /**< What it writes there, which the driver is to ignore. */
+    int lie_acts;           /**< 1: it does what was asked before it lies. */
 };
 
 /** @brief A device with every endpoint detached and nothing mapped. */
