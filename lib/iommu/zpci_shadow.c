@@ -56,13 +56,6 @@ static void give_leaf_back(struct virtq_zpci_host *host, uint32_t segment)
     index_commit(host);
 }
 
-/* Whether an entry is that of the page so many pages behind another's, with the same permissions.
- * The first page of all does not follow the last. */
-static bool follows(uint64_t before, uint64_t after, unsigned pages)
-{
-    return after > before && after - before == pages * VIRTQ_ZPCI_PAGE;
-}
-
 /* The next run of `host->moved` from `*at` on that is one run of the guest's memory too; its length
  * in pages, 0: there is none. */
 static unsigned next_run(const struct virtq_zpci_host *host, unsigned count, unsigned *at)
@@ -76,7 +69,10 @@ static unsigned next_run(const struct virtq_zpci_host *host, unsigned count, uns
     if (*at == count) {
         return 0;
     }
-    for (end = *at + 1; end < count && follows(moved[end - 1], moved[end], 1); end++) {
+    /* The first page of all does not follow the last: a sum that wraps ends the run. */
+    for (end = *at + 1; end < count && moved[end] > moved[end - 1] &&
+                        moved[end] - moved[end - 1] == VIRTQ_ZPCI_PAGE;
+         end++) {
     }
     return end - *at;
 }
@@ -226,6 +222,7 @@ static int look(const struct virtq_zpci_host *host, virtq_addr_t addr, uint32_t 
     unsigned first = page;
     unsigned last = page;
     uint64_t entry;
+    uint64_t next;
     uint32_t leaf;
 
     leaf = virtq_priv_zpci_index_find(&host->index, (uint32_t)(addr >> 20));
@@ -240,11 +237,14 @@ static int look(const struct virtq_zpci_host *host, virtq_addr_t addr, uint32_t 
     if ((entry & permission) != permission) {
         return VIRTQ_EPERM;
     }
-    while (first > 0 && follows(load(&entries[first - 1]), entry, page - first + 1)) {
+    /* The first page of all does not follow the last: sums that wrap end a run. */
+    for (next = entry - VIRTQ_ZPCI_PAGE;
+         first > 0 && next < entry && load(&entries[first - 1]) == next; next -= VIRTQ_ZPCI_PAGE) {
         first--;
     }
-    while (last < VIRTQ_ZPCI_PAGES - 1 &&
-           follows(entry, load(&entries[last + 1]), last - page + 1)) {
+    for (next = entry + VIRTQ_ZPCI_PAGE;
+         last < VIRTQ_ZPCI_PAGES - 1 && next > entry && load(&entries[last + 1]) == next;
+         next += VIRTQ_ZPCI_PAGE) {
         last++;
     }
     *absolute = (entry & ~VIRTQ_PRIV_ZPCI_PERMISSIONS) - (page - first) * VIRTQ_ZPCI_PAGE;

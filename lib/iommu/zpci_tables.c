@@ -140,6 +140,16 @@ static uint64_t absolute_of(const struct virtq_region *region, const unsigned ch
     return region->first + ((uintptr_t)page - (uintptr_t)region->base);
 }
 
+/* How many pages from one on lie in its region; they are contiguous in absolute addresses. */
+static unsigned pages_in(const struct virtq_region *region, const unsigned char *page,
+                         unsigned most)
+{
+    uint64_t left = region->last - absolute_of(region, page);
+    uint64_t pages = (left >> 12) + ((left & PAGE_MASK) == PAGE_MASK);
+
+    return pages < most ? (unsigned)pages : most;
+}
+
 /* Whether a part can be a large frame: a whole segment, and memory that is aligned to one and lies
  * in one region. */
 static bool is_frame(const struct virtq_zpci_guest *guest, const struct part *part,
@@ -178,11 +188,14 @@ static int prepare_part(struct virtq_zpci_guest *guest, const struct part *part)
     uint32_t leaf;
     unsigned i;
 
-    for (i = 0; i < part->count; i++) {
-        region = region_of(guest, part->base + i * VIRTQ_ZPCI_PAGE, region);
+    for (i = 0; i < part->count;) {
+        const unsigned char *page = part->base + i * VIRTQ_ZPCI_PAGE;
+
+        region = region_of(guest, page, region);
         if (region == NULL) {
             return VIRTQ_EFAULT;
         }
+        i += pages_in(region, page, part->count - i);
     }
     if (!open_segment_table(guest, part->segment / VIRTQ_ZPCI_TABLE_ENTRIES)) {
         return VIRTQ_ENOMEM;
@@ -227,12 +240,35 @@ int virtq_priv_zpci_tables_prepare(struct virtq_zpci_guest *guest, const struct 
     return error;
 }
 
+/* The part was prepared, so there is a region for each of its pages. */
+static void enter_pages(struct virtq_zpci_guest *guest, const struct part *part, uint32_t leaf,
+                        uint64_t flags)
+{
+    uint64_t *table = table_at(guest, pages_at(guest, leaf)) + part->from;
+    const struct virtq_region *region = guest->memory;
+    unsigned at = 0;
+
+    while (at < part->count) {
+        const unsigned char *page = part->base + at * VIRTQ_ZPCI_PAGE;
+        uint64_t entry;
+        unsigned end;
+
+        region = region_of(guest, page, region);
+        if (region == NULL) {
+            return;
+        }
+        entry = absolute_of(region, page) | flags;
+        for (end = at + pages_in(region, page, part->count - at); at < end; at++) {
+            put(table, at, entry);
+            entry += VIRTQ_ZPCI_PAGE;
+        }
+    }
+}
+
 static void enter_part(struct virtq_zpci_guest *guest, const struct part *part, uint64_t flags)
 {
-    const struct virtq_region *region = guest->memory;
     uint32_t leaf = virtq_priv_zpci_index_find(&guest->index, part->segment);
     uint64_t absolute = 0;
-    uint64_t *table;
     unsigned i;
 
     if (leaf == VIRTQ_PRIV_ZPCI_LARGE) {
@@ -245,15 +281,7 @@ static void enter_part(struct virtq_zpci_guest *guest, const struct part *part, 
         put_segment(guest, part->segment, absolute | flags | VIRTQ_ZPCI_LARGE);
         return;
     }
-    table = table_at(guest, pages_at(guest, leaf));
-    for (i = 0; i < part->count; i++) {
-        const unsigned char *page = part->base + i * VIRTQ_ZPCI_PAGE;
-
-        region = region_of(guest, page, region);
-        if (region != NULL) {
-            put(table, part->from + i, absolute_of(region, page) | flags);
-        }
-    }
+    enter_pages(guest, part, leaf, flags);
     for (i = 0; i < 4; i++) {
         guest->leaves[leaf].valid[i] |= bits_of(part, i);
     }
@@ -321,9 +349,7 @@ static void erase_part(struct virtq_zpci_guest *guest, const struct part *part)
         virtq_priv_zpci_index_remove(&guest->index, part->segment);
         return;
     }
-    for (i = 0; i < part->count; i++) {
-        put(table_at(guest, pages_at(guest, leaf)), part->from + i, VIRTQ_ZPCI_PAGE_INVALID);
-    }
+    fill(table_at(guest, pages_at(guest, leaf)) + part->from, part->count, VIRTQ_ZPCI_PAGE_INVALID);
     for (i = 0; i < 4; i++) {
         guest->leaves[leaf].valid[i] &= ~bits_of(part, i);
     }

@@ -37,30 +37,34 @@ static bool find(struct walk *walk, struct virtq_window *window, uint64_t first,
            holds(window, first, span);
 }
 
-/* The one load of a word: false if it lies nowhere. */
-static bool load(struct walk *walk, uint64_t absolute, uint64_t *word)
+/* Where words of a table lie, which are then loaded once each; NULL: not all of them in one run of
+ * the memory, which is of whole pages, or not so that a word can be loaded in one. */
+static const uint64_t *words_at(struct walk *walk, uint64_t absolute, unsigned count)
 {
     uintptr_t at;
 
-    walk->words--;
-    walk->host->usage.words++;
-    if (!find(walk, &walk->tables, absolute, sizeof(*word) - 1)) {
-        return false;
+    walk->words -= count;
+    walk->host->usage.words += count;
+    if (!find(walk, &walk->tables, absolute, count * sizeof(uint64_t) - 1)) {
+        return NULL;
     }
     at = (uintptr_t)walk->tables.base + (uintptr_t)(absolute - walk->tables.first);
-    if (at % sizeof(*word) != 0) {
-        /* Memory that the caller gave a crooked window: no word can be read there in one. */
-        return false;
-    }
-    *word = virtq_shm_load64((const uint64_t *)at, VIRTQ_INSTANCE_BIG_ENDIAN);
-    return true;
+    return at % sizeof(uint64_t) == 0 ? (const uint64_t *)at : NULL;
+}
+
+static uint64_t load(const uint64_t *word)
+{
+    return virtq_shm_load64(word, VIRTQ_INSTANCE_BIG_ENDIAN);
 }
 
 /* An entry of the region or a segment table: 0, 1 for one that leads nowhere, or below 0 with the
  * event. */
 static int enter(struct walk *walk, uint64_t table, uint32_t slot, uint64_t type, uint64_t *entry)
 {
-    if (!load(walk, table + slot * sizeof(uint64_t), entry) || *entry == 0) {
+    const uint64_t *word = words_at(walk, table + slot * sizeof(uint64_t), 1);
+
+    *entry = word != NULL ? load(word) : 0;
+    if (*entry == 0) {
         walk->event = VIRTQ_ZPCI_EVENT_ENTRY;
         return VIRTQ_EFAULT;
     }
@@ -83,24 +87,26 @@ static int enter(struct walk *walk, uint64_t table, uint32_t slot, uint64_t type
 static int read_pages(struct walk *walk, uint64_t table, unsigned from, unsigned count,
                       uint64_t permissions)
 {
+    const uint64_t *words = words_at(walk, table + from * sizeof(uint64_t), count);
     uint64_t *fresh = walk->host->fresh;
     unsigned i;
 
+    walk->event = VIRTQ_ZPCI_EVENT_ENTRY;
+    if (words == NULL) {
+        return VIRTQ_EFAULT;
+    }
     for (i = 0; i < count; i++) {
-        uint64_t entry;
-        uint64_t page;
+        const uint64_t entry = load(&words[i]);
+        const uint64_t page = entry & ~(VIRTQ_ZPCI_PAGE - 1);
 
-        if (!load(walk, table + (from + i) * sizeof(uint64_t), &entry) || entry == 0) {
-            walk->event = VIRTQ_ZPCI_EVENT_ENTRY;
+        if (entry == 0) {
             return VIRTQ_EFAULT;
         }
         fresh[i] = 0;
         if ((entry & VIRTQ_ZPCI_PAGE_INVALID) != 0) {
             continue;
         }
-        page = entry & ~(VIRTQ_ZPCI_PAGE - 1);
         if (!find(walk, &walk->pages, page, VIRTQ_ZPCI_PAGE - 1)) {
-            walk->event = VIRTQ_ZPCI_EVENT_ENTRY;
             return VIRTQ_EFAULT;
         }
         fresh[i] = page | permissions_of(entry, permissions);

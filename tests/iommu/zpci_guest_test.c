@@ -118,6 +118,34 @@ Test(iommu_zpci_guest, what_is_wrong_in_a_list_leaves_all_of_it_out)
     pair_close(&pair);
 }
 
+Test(iommu_zpci_guest, memory_of_several_regions_is_entered_where_each_of_them_lies)
+{
+    struct virtq_region regions[3];
+    struct virtq_region range;
+
+    pair_open(&pair, VIRTQ_ZPCI_REFRESH_MAP | VIRTQ_ZPCI_LARGE_FRAMES);
+    /* The first two megabytes of it have changed places. */
+    for (unsigned i = 0; i < 2; i++) {
+        regions[i] = pair_range(&pair, ZPCI_ABSOLUTE + (1 - i) * 0x100000, 256, i * 256, 3);
+    }
+    regions[2] = pair_range(&pair, ZPCI_ABSOLUTE + 0x200000, 0x600, 0x200, 3);
+    pair.config.memory = regions;
+    pair.config.memory_count = 3;
+    pair_start(&pair);
+    range = pair_range(&pair, 0x5000, 0x220, 0xf0, SPACES_READ);
+    cr_assert_eq(pair_map(&pair, &range, 1), 0);
+    for (unsigned i = 0; i < 0x220; i++) {
+        unsigned page = 0xf0 + i < 0x200 ? (0xf0 + i) ^ 0x100 : 0xf0 + i;
+
+        cr_assert_eq(pair_says(&pair, 0x5000 + i * 4096), page * 4096u | PRESENT_READ);
+        cr_assert_eq(pair_finds(&pair, 0x5000 + i * 4096), page * 4096u | PRESENT_READ);
+    }
+    cr_assert_eq(pair_unmap(&pair, &range, 1), 0);
+    cr_assert_eq(pair_flush(&pair, &range, 1), 0);
+    cr_assert_eq(pair.stand.pinned, 0u);
+    pair_close(&pair);
+}
+
 Test(iommu_zpci_guest, large_frames_where_address_and_memory_allow_them)
 {
     struct virtq_region range;

@@ -40,9 +40,9 @@ enum virtq_zpci_state {
 /** @brief How the host's end is to be. Begin with #VIRTQ_ZPCI_HOST_CONFIG_INIT. */
 struct virtq_zpci_host_config {
     size_t struct_size;         /**< sizeof(struct virtq_zpci_host_config): lets the struct grow. */
-    struct virtq_space *memory; /**< The guest's absolute memory as a device end sees it, with a
-                                   window for all of it that there is. Must outlive this space, and
-                                   withdraw nothing during a refresh. */
+    struct virtq_space *memory; /**< The guest's absolute memory as a device end sees it, with
+                                   windows of whole pages for all of it that there is. Must outlive
+                                   this space, and withdraw nothing during a refresh. */
     void *tables;       /**< Memory for the shadow, 8-byte aligned; must outlive the space. */
     size_t tables_size; /**< Bytes of it: virtq_zpci_host_size(). */
     uint32_t regions;   /**< In how many regions (2 GiB) there may be mappings at a time. */
