@@ -46,6 +46,10 @@ struct virtq_tree {
     uint32_t sequence;       /**< Odd while a writer is at work; readers compare it. */
     unsigned count;          /**< How many regions there are. */
     unsigned capacity;       /**< How many there can be. */
+    uint32_t *fingers; /**< Where addresses were found last, a line of a leaf each; NULL: none. */
+    uint64_t finger_mask;  /**< How many there are, minus 1. */
+    uint64_t finger_salt;  /**< Sets apart trees that share them. */
+    uint32_t finger_shift; /**< Addresses that share a finger: 2 to this power. */
 };
 
 VIRTQ_END_DECLS

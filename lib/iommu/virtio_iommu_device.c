@@ -8,7 +8,11 @@
 #include "virtio_iommu_device_private.h"
 #include "virtq/inline/core.h"
 
-enum { FEATURES = 0x7f, PERMISSION_FLAGS = VIRTIO_IOMMU_MAP_F_READ | VIRTIO_IOMMU_MAP_F_WRITE };
+enum {
+    FINGERS_MAX = 1 << 24,
+    FEATURES = 0x7f,
+    PERMISSION_FLAGS = VIRTIO_IOMMU_MAP_F_READ | VIRTIO_IOMMU_MAP_F_WRITE
+};
 
 _Static_assert(VIRTIO_IOMMU_MAP_F_READ == (unsigned)VIRTQ_PERMISSION_READ &&
                    VIRTIO_IOMMU_MAP_F_WRITE == (unsigned)VIRTQ_PERMISSION_WRITE,
@@ -67,6 +71,17 @@ static uint32_t slots_needed(const struct virtq_virtio_iommu_device_config *conf
     return config->domains + 1;
 }
 
+/* Two for each mapping, as a power of two: most likely none shares one. */
+static uint32_t fingers_needed(const struct virtq_virtio_iommu_device_config *config)
+{
+    uint32_t count = 64;
+
+    while (count < FINGERS_MAX && count / 2 < config->mappings) {
+        count *= 2;
+    }
+    return count;
+}
+
 /* Where everything lies. With a base of NULL it only counts. */
 struct parts {
     struct virtq_virtio_iommu_device *iommu;
@@ -76,6 +91,7 @@ struct parts {
     struct virtq_priv_viommu_fault *faults;
     struct virtq_piece *pieces;
     unsigned char *nodes;
+    uint32_t *fingers;
     size_t size;
 };
 
@@ -89,6 +105,7 @@ static bool carve(unsigned char *base, const struct virtq_virtio_iommu_device_co
     /* Wider than any of them, so that no sum wraps below. */
     if ((uint64_t)nodes * VIRTQ_TREE_NODE_SIZE +
             (uint64_t)slots * (sizeof(*parts->slots) + 2 * sizeof(void *)) +
+            (uint64_t)fingers_needed(config) * sizeof(*parts->fingers) +
             (uint64_t)config->faults * sizeof(*parts->faults) >
         SIZE_MAX / 2) {
         return false;
@@ -101,6 +118,7 @@ static bool carve(unsigned char *base, const struct virtq_virtio_iommu_device_co
     parts->faults = virtq_core_carve(&carver, config->faults * sizeof(*parts->faults));
     parts->pieces = virtq_core_carve(&carver, pieces_needed(config) * sizeof(*parts->pieces));
     parts->nodes = virtq_core_carve(&carver, nodes * VIRTQ_TREE_NODE_SIZE);
+    parts->fingers = virtq_core_carve(&carver, fingers_needed(config) * sizeof(*parts->fingers));
     parts->size = carver.used;
     return true;
 }
@@ -145,6 +163,8 @@ static void build(const struct parts *parts, const struct virtq_virtio_iommu_dev
 {
     struct virtq_virtio_iommu_device *iommu = parts->iommu;
     const uint32_t slots = slots_needed(config);
+    const uint32_t fingers = fingers_needed(config);
+    uint32_t shift = 0;
     uint32_t i;
 
     memset(iommu, 0, sizeof(*iommu));
@@ -162,11 +182,17 @@ static void build(const struct parts *parts, const struct virtq_virtio_iommu_dev
     iommu->faults.capacity = config->faults;
     virtq_priv_tree_pool_init(&iommu->pool, parts->nodes,
                               VIRTQ_PRIV_TREE_POOL_NODES(config->mappings, slots));
+    while ((iommu->granule >> shift & 1u) != 0) {
+        shift++;
+    }
+    memset(parts->fingers, 0, fingers * sizeof(*parts->fingers));
     for (i = 0; i < slots; i++) {
         struct virtq_virtio_iommu_domain *domain = &parts->slots[i];
 
         memset(domain, 0, sizeof(*domain));
         virtq_priv_tree_init_in(&domain->tree, &iommu->pool, config->domain_mappings);
+        virtq_priv_tree_set_fingers(&domain->tree, parts->fingers, fingers, shift,
+                                    (uint64_t)i * (fingers / slots));
         iommu->domains[i] = domain;
     }
     iommu->ear.moved = memory_moved;

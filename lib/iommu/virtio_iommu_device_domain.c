@@ -23,15 +23,11 @@ static uint32_t place_of(const struct virtq_virtio_iommu_device *iommu, uint32_t
     return first;
 }
 
-struct virtq_virtio_iommu_domain *virtq_priv_viommu_domain(struct virtq_virtio_iommu_device *iommu,
-                                                           uint32_t id)
+struct virtq_virtio_iommu_domain *virtq_priv_viommu_domain_search(
+    struct virtq_virtio_iommu_device *iommu, uint32_t id)
 {
-    uint32_t at;
+    const uint32_t at = place_of(iommu, id);
 
-    if (VIRTQ_LIKELY(iommu->last != NULL && iommu->last->id == id)) {
-        return iommu->last;
-    }
-    at = place_of(iommu, id);
     if (at == iommu->domain_count || iommu->domains[at]->id != id) {
         return NULL;
     }

@@ -99,6 +99,7 @@ int virtq_virtio_iommu_device_add(struct virtq_virtio_iommu_device *iommu,
             (iommu->endpoint_count - at) * sizeof(void *));
     iommu->endpoints[at] = endpoint;
     iommu->endpoint_count++;
+    iommu->reserves += endpoint->reserved_count != 0;
     return VIRTQ_OK;
 }
 
@@ -111,6 +112,7 @@ void virtq_virtio_iommu_device_remove(struct virtq_virtio_iommu_endpoint *endpoi
         virtq_priv_viommu_detach(endpoint);
     }
     iommu->endpoint_count--;
+    iommu->reserves -= endpoint->reserved_count != 0;
     memmove(&iommu->endpoints[at], &iommu->endpoints[at + 1],
             (iommu->endpoint_count - at) * sizeof(void *));
 }

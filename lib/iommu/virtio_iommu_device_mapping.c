@@ -17,35 +17,17 @@ static void table_unlock(struct virtq_virtio_iommu_domain *domain)
     virtq_priv_unlock(&domain->lock);
 }
 
-/* The ranges are what the driver and the owner may choose; nothing is looked up yet. */
-static uint32_t check_range(const struct virtq_virtio_iommu_device *iommu,
-                            const struct virtq_virtio_iommu_mapping *mapping)
-{
-    const struct virtq_virtio_iommu_device_config *config = &iommu->config;
-    const uint64_t span = mapping->last - mapping->first;
-
-    if (mapping->first > mapping->last ||
-        ((mapping->first | mapping->phys | (mapping->last + 1)) & iommu->granule) != 0 ||
-        mapping->first < config->input_first || mapping->last > config->input_last) {
-        return VIRTIO_IOMMU_S_RANGE;
-    }
-    if (mapping->phys > config->phys_last || span > config->phys_last - mapping->phys) {
-        return VIRTIO_IOMMU_S_FAULT;
-    }
-    return VIRTIO_IOMMU_S_OK;
-}
-
 /* Whether an endpoint of the domain has the addresses for itself. Those that share a table are
  * asked once. */
 static bool reserved(const struct virtq_virtio_iommu_domain *domain,
-                     const struct virtq_virtio_iommu_mapping *mapping)
+                     const struct virtq_region *region)
 {
     const struct virtq_virtio_iommu_resv_mem *asked = NULL;
     const struct virtq_virtio_iommu_endpoint *endpoint;
 
     for (endpoint = domain->endpoints; endpoint != NULL; endpoint = endpoint->next) {
         if (endpoint->reserved != asked &&
-            virtq_priv_viommu_reserved(endpoint, mapping->first, mapping->last) != NULL) {
+            virtq_priv_viommu_reserved(endpoint, region->first, region->last) != NULL) {
             return true;
         }
         asked = endpoint->reserved;
@@ -53,45 +35,46 @@ static bool reserved(const struct virtq_virtio_iommu_domain *domain,
     return false;
 }
 
-static uint32_t check_room(const struct virtq_virtio_iommu_device *iommu,
-                           const struct virtq_virtio_iommu_domain *domain,
-                           const struct virtq_virtio_iommu_mapping *mapping)
+/* The owner is only asked about what is not in the way of another mapping. */
+VIRTQ_COLD uint32_t ask_owner(const struct virtq_virtio_iommu_device *iommu,
+                              const struct virtq_virtio_iommu_domain *domain,
+                              const struct virtq_region *region)
 {
+    const struct virtq_virtio_iommu_hooks *hooks = iommu->config.hooks;
+    const struct virtq_virtio_iommu_mapping mapping = {
+        region->first, region->last, (uintptr_t)region->base,
+        region->permissions & ~(uint32_t)VIOMMU_PRESENT};
     struct virtq_region other;
 
-    if (virtq_priv_tree_from(&domain->tree, mapping->first, &other) &&
-        other.first <= mapping->last) {
-        return VIRTIO_IOMMU_S_INVAL;
+    if (hooks->map == NULL || (virtq_priv_tree_from(&domain->tree, region->first, &other) &&
+                               other.first <= region->last)) {
+        return VIRTIO_IOMMU_S_OK;
     }
+    return virtq_priv_viommu_status(hooks->map(iommu->config.context, domain->id, &mapping));
+}
+
+VIRTQ_TEMPLATE uint32_t add(struct virtq_virtio_iommu_device *iommu,
+                            struct virtq_virtio_iommu_domain *domain,
+                            const struct virtq_region *region)
+{
+    int error;
+
     if (domain->tree.count == domain->tree.capacity || iommu->mappings == iommu->config.mappings) {
         return VIRTIO_IOMMU_S_NOMEM;
     }
-    return VIRTIO_IOMMU_S_OK;
-}
+    if (VIRTQ_UNLIKELY(iommu->config.hooks != NULL)) {
+        const uint32_t status = ask_owner(iommu, domain, region);
 
-static uint32_t add(struct virtq_virtio_iommu_device *iommu,
-                    struct virtq_virtio_iommu_domain *domain,
-                    const struct virtq_virtio_iommu_mapping *mapping)
-{
-    const struct virtq_virtio_iommu_hooks *hooks = iommu->config.hooks;
-    const struct virtq_region region = {mapping->first, mapping->last,
-                                        (void *)(uintptr_t)mapping->phys,
-                                        mapping->flags | VIOMMU_PRESENT};
-    uint32_t status = check_room(iommu, domain, mapping);
-
-    if (status != VIRTIO_IOMMU_S_OK) {
-        return status;
-    }
-    if (hooks != NULL && hooks->map != NULL) {
-        const int error = hooks->map(iommu->config.context, domain->id, mapping);
-
-        if (error != VIRTQ_OK) {
-            return virtq_priv_viommu_status(error);
+        if (status != VIRTIO_IOMMU_S_OK) {
+            return status;
         }
     }
     table_lock(domain);
-    virtq_priv_tree_insert(&domain->tree, &region);
+    error = virtq_priv_tree_add_near(&domain->tree, region);
     table_unlock(domain);
+    if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
+        return VIRTIO_IOMMU_S_INVAL;
+    }
     iommu->mappings++;
     return VIRTIO_IOMMU_S_OK;
 }
@@ -99,13 +82,18 @@ static uint32_t add(struct virtq_virtio_iommu_device *iommu,
 uint32_t virtq_priv_viommu_req_map(struct virtq_virtio_iommu_device *iommu,
                                    const struct virtio_iommu_req_map *request)
 {
-    const struct virtq_virtio_iommu_mapping mapping = {
-        viommu_le64(request->virt_start), viommu_le64(request->virt_end),
-        viommu_le64(request->phys_start), viommu_le32(request->flags)};
+    const struct virtq_virtio_iommu_device_config *config = &iommu->config;
+    const uint64_t first = viommu_le64(request->virt_start);
+    const uint64_t last = viommu_le64(request->virt_end);
+    const uint64_t phys = viommu_le64(request->phys_start);
+    const uint32_t flags = viommu_le32(request->flags);
     struct virtq_virtio_iommu_domain *domain;
-    uint32_t status;
+    struct virtq_region region;
 
-    if ((mapping.flags & ~iommu->map_flags) != 0) {
+    if (!viommu_has(iommu, VIRTIO_IOMMU_F_MAP_UNMAP)) {
+        return VIRTIO_IOMMU_S_UNSUPP;
+    }
+    if ((flags & ~iommu->map_flags) != 0) {
         return VIRTIO_IOMMU_S_INVAL;
     }
     domain = virtq_priv_viommu_domain(iommu, viommu_le32(request->domain));
@@ -115,14 +103,21 @@ uint32_t virtq_priv_viommu_req_map(struct virtq_virtio_iommu_device *iommu,
     if (domain->bypass != 0) {
         return VIRTIO_IOMMU_S_INVAL;
     }
-    status = check_range(iommu, &mapping);
-    if (status != VIRTIO_IOMMU_S_OK) {
-        return status;
+    if (first > last || ((first | phys | (last + 1)) & iommu->granule) != 0 ||
+        first < config->input_first || last > config->input_last) {
+        return VIRTIO_IOMMU_S_RANGE;
     }
-    if (reserved(domain, &mapping)) {
+    if (phys > config->phys_last || last - first > config->phys_last - phys) {
+        return VIRTIO_IOMMU_S_FAULT;
+    }
+    region.first = first;
+    region.last = last;
+    region.base = (void *)(uintptr_t)phys;
+    region.permissions = flags | VIOMMU_PRESENT;
+    if (VIRTQ_UNLIKELY(iommu->reserves != 0) && reserved(domain, &region)) {
         return VIRTIO_IOMMU_S_INVAL;
     }
-    return add(iommu, domain, &mapping);
+    return add(iommu, domain, &region);
 }
 
 /* Whether every mapping is in the range as a whole or not at all: only those at its ends can be

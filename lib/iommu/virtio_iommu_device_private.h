@@ -61,6 +61,7 @@ struct virtq_virtio_iommu_device {
     uint32_t bypass;            /**< The configuration's field. */
     uint32_t map_flags;         /**< The flags of MAP that are known. */
     uint32_t mappings;          /**< How many there are. */
+    uint32_t reserves;          /**< Endpoints that have reserved ranges. */
 
     struct virtq_virtio_iommu_endpoint **endpoints; /**< Sorted by id. */
     uint32_t endpoint_count;
@@ -123,9 +124,18 @@ const struct virtq_virtio_iommu_resv_mem *virtq_priv_viommu_reserved(
 
 /* ---- Domains ---- */
 
+/** @brief The same without what was found last. */
+struct virtq_virtio_iommu_domain *virtq_priv_viommu_domain_search(
+    struct virtq_virtio_iommu_device *iommu, uint32_t id);
+
 /** @brief The domain of that number, or NULL. */
-struct virtq_virtio_iommu_domain *virtq_priv_viommu_domain(struct virtq_virtio_iommu_device *iommu,
-                                                           uint32_t id);
+VIRTQ_INLINE struct virtq_virtio_iommu_domain *virtq_priv_viommu_domain(
+    struct virtq_virtio_iommu_device *iommu, uint32_t id)
+{
+    return VIRTQ_LIKELY(iommu->last != NULL && iommu->last->id == id)
+               ? iommu->last
+               : virtq_priv_viommu_domain_search(iommu, id);
+}
 
 /** @brief Takes an endpoint out of its domain, and the domain away if it was the last. */
 void virtq_priv_viommu_detach(struct virtq_virtio_iommu_endpoint *endpoint);

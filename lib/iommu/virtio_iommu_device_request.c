@@ -36,33 +36,22 @@ uint32_t virtq_priv_viommu_status(int error)
     }
 }
 
-/* Bytes of the device-readable part; 0: the type is not known, or not offered. */
-static uint32_t readable_size(const struct virtq_virtio_iommu_device *iommu, uint8_t type)
-{
-    switch (type) {
-    case VIRTIO_IOMMU_T_ATTACH:
-        return offsetof(struct virtio_iommu_req_attach, tail);
-    case VIRTIO_IOMMU_T_DETACH:
-        return offsetof(struct virtio_iommu_req_detach, tail);
-    case VIRTIO_IOMMU_T_MAP:
-        return offsetof(struct virtio_iommu_req_map, tail);
-    case VIRTIO_IOMMU_T_UNMAP:
-        return offsetof(struct virtio_iommu_req_unmap, tail);
-    case VIRTIO_IOMMU_T_PROBE:
-        return (iommu->offered >> VIRTIO_IOMMU_F_PROBE & 1u) != 0
-                   ? sizeof(struct virtio_iommu_req_probe)
-                   : 0;
-    default:
-        return 0;
-    }
-}
+/* Bytes of the device-readable part, by type; 0: there is no such type. */
+static const uint8_t readable_sizes[8] = {
+    [VIRTIO_IOMMU_T_ATTACH] = offsetof(struct virtio_iommu_req_attach, tail),
+    [VIRTIO_IOMMU_T_DETACH] = offsetof(struct virtio_iommu_req_detach, tail),
+    [VIRTIO_IOMMU_T_MAP] = offsetof(struct virtio_iommu_req_map, tail),
+    [VIRTIO_IOMMU_T_UNMAP] = offsetof(struct virtio_iommu_req_unmap, tail),
+    [VIRTIO_IOMMU_T_PROBE] = sizeof(struct virtio_iommu_req_probe),
+};
 
 /* Copies a request that is long enough for its type, and has room for an answer. */
 static bool parse(const struct virtq_virtio_iommu_device *iommu, const struct virtq_chain *chain,
                   union request *request)
 {
     struct virtq_cursor reader;
-    uint32_t size;
+    size_t length;
+    uint8_t type;
 
     if (chain->reason != (uint32_t)VIRTQ_REASON_NONE ||
         chain->readable_bytes < sizeof(request->head) ||
@@ -70,16 +59,16 @@ static bool parse(const struct virtq_virtio_iommu_device *iommu, const struct vi
         return false;
     }
     reader = virtq_chain_reader(chain);
-    (void)virtq_cursor_read(&reader, &request->head, sizeof(request->head));
-    size = readable_size(iommu, request->head.type);
-    if (size == 0 || chain->readable_bytes < size) {
+    length = virtq_cursor_read(&reader, request, sizeof(*request));
+    type = request->head.type;
+    if (type >= sizeof(readable_sizes) || readable_sizes[type] == 0 ||
+        length < readable_sizes[type]) {
         return false;
     }
-    (void)virtq_cursor_read(&reader, (unsigned char *)request + sizeof(request->head),
-                            size - sizeof(request->head));
-    return true;
+    return type != VIRTIO_IOMMU_T_PROBE || (iommu->offered >> VIRTIO_IOMMU_F_PROBE & 1u) != 0;
 }
 
+/* Only PROBE writes anything but the tail. */
 static uint32_t carry_out(struct virtq_virtio_iommu_device *iommu, const union request *request,
                           struct virtq_cursor *writer)
 {
@@ -90,55 +79,107 @@ static uint32_t carry_out(struct virtq_virtio_iommu_device *iommu, const union r
         return virtq_priv_viommu_req_detach(iommu, &request->detach);
     case VIRTIO_IOMMU_T_PROBE:
         return virtq_priv_viommu_req_probe(iommu, &request->probe, writer);
+    case VIRTIO_IOMMU_T_MAP:
+        return virtq_priv_viommu_req_map(iommu, &request->map);
     default:
         break;
     }
-    if (!viommu_has(iommu, VIRTIO_IOMMU_F_MAP_UNMAP)) {
-        return VIRTIO_IOMMU_S_UNSUPP;
-    }
-    return request->head.type == VIRTIO_IOMMU_T_MAP
-               ? virtq_priv_viommu_req_map(iommu, &request->map)
-               : virtq_priv_viommu_req_unmap(iommu, &request->unmap);
+    return viommu_has(iommu, VIRTIO_IOMMU_F_MAP_UNMAP)
+               ? virtq_priv_viommu_req_unmap(iommu, &request->unmap)
+               : VIRTIO_IOMMU_S_UNSUPP;
 }
 
-static uint32_t answer(struct virtq_virtio_iommu_device *iommu, struct virtq_cursor *writer,
-                       uint32_t status)
+static uint32_t answer(struct virtq_cursor *writer, uint32_t status)
 {
     const struct virtio_iommu_req_tail tail = {(uint8_t)status, {0, 0, 0}};
 
-    iommu->requests++;
     (void)virtq_cursor_write(writer, &tail, sizeof(tail));
     return (uint32_t)virtq_cursor_moved(writer);
 }
 
-int virtq_virtio_iommu_device_handle(struct virtq_virtio_iommu_device *iommu,
-                                     const struct virtq_chain *chain, uint32_t *used)
+/* The same where there is nothing before the tail, and it is in one piece. */
+VIRTQ_TEMPLATE uint32_t answer_shortly(const struct virtq_chain *chain, uint32_t status)
 {
-    struct virtq_cursor writer = virtq_chain_writer(chain);
+    const struct virtio_iommu_req_tail tail = {(uint8_t)status, {0, 0, 0}};
+    const struct virtq_piece *piece = chain->pieces + chain->readable;
+    struct virtq_cursor writer;
+
+    if (VIRTQ_LIKELY(piece->len >= sizeof(tail))) {
+        memcpy(piece->base, &tail, sizeof(tail));
+        return sizeof(tail);
+    }
+    writer = virtq_chain_writer(chain);
+    return answer(&writer, status);
+}
+
+/* M1: it is done, and is answered when nobody has buffers in what was withdrawn. */
+VIRTQ_COLD int wait_for_buffers(struct virtq_virtio_iommu_device *iommu, uint32_t status)
+{
+    iommu->waits = 1;
+    iommu->status = status;
+    return VIRTQ_EBUSY;
+}
+
+VIRTQ_COLD int resume(struct virtq_virtio_iommu_device *iommu, const struct virtq_chain *chain,
+                      uint32_t *used)
+{
+    if (!virtq_priv_viommu_released(iommu)) {
+        return VIRTQ_EBUSY;
+    }
+    iommu->waits = 0;
+    iommu->requests++;
+    *used = answer_shortly(chain, iommu->status);
+    return VIRTQ_OK;
+}
+
+/* Any request in any pieces. */
+VIRTQ_OUTLINE int handle(struct virtq_virtio_iommu_device *iommu, const struct virtq_chain *chain,
+                         uint32_t *used)
+{
+    struct virtq_cursor writer;
     union request request;
     uint32_t status;
 
     if (iommu->waits != 0) {
-        if (!virtq_priv_viommu_released(iommu)) {
-            return VIRTQ_EBUSY;
-        }
-        iommu->waits = 0;
-        *used = answer(iommu, &writer, iommu->status);
-        return VIRTQ_OK;
+        return resume(iommu, chain, used);
     }
     if (!parse(iommu, chain, &request)) {
         iommu->malformed++;
         *used = 0;
         return VIRTQ_OK;
     }
+    writer = virtq_chain_writer(chain);
     status = carry_out(iommu, &request, &writer);
-    /* M1. PROBE withdraws nothing, and has written a part of its answer. */
-    if (VIRTQ_UNLIKELY(iommu->awaited != 0) && request.head.type != VIRTIO_IOMMU_T_PROBE &&
+    /* PROBE withdraws nothing, and has written a part of its answer. */
+    if (iommu->awaited != 0 && request.head.type != VIRTIO_IOMMU_T_PROBE &&
         !virtq_priv_viommu_released(iommu)) {
-        iommu->waits = 1;
-        iommu->status = status;
-        return VIRTQ_EBUSY;
+        return wait_for_buffers(iommu, status);
     }
-    *used = answer(iommu, &writer, status);
+    iommu->requests++;
+    *used = answer(&writer, status);
+    return VIRTQ_OK;
+}
+
+/* MAP comes in numbers, nearly always in one piece: then it is a copy of fixed size, and there is
+ * nothing to wait for. */
+int virtq_virtio_iommu_device_handle(struct virtq_virtio_iommu_device *iommu,
+                                     const struct virtq_chain *chain, uint32_t *used)
+{
+    enum { LENGTH = offsetof(struct virtio_iommu_req_map, tail) };
+    struct virtio_iommu_req_map map;
+
+    if (VIRTQ_UNLIKELY(iommu->awaited != 0 || chain->readable_bytes != LENGTH ||
+                       chain->writable_bytes < sizeof(map.tail) ||
+                       chain->reason != (uint32_t)VIRTQ_REASON_NONE ||
+                       chain->pieces->len != LENGTH)) {
+        return handle(iommu, chain, used);
+    }
+    memcpy(&map, chain->pieces->base, LENGTH);
+    if (VIRTQ_UNLIKELY(map.head.type != VIRTIO_IOMMU_T_MAP)) {
+        /* Nothing of this copy is used: the other way makes its own. */
+        return handle(iommu, chain, used);
+    }
+    iommu->requests++;
+    *used = answer_shortly(chain, virtq_priv_viommu_req_map(iommu, &map));
     return VIRTQ_OK;
 }

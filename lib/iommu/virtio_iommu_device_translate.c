@@ -32,25 +32,20 @@ static int identity(const struct virtq_virtio_iommu_endpoint *endpoint, virtq_ad
     return addr > region->last ? VIRTQ_EFAULT : VIRTQ_OK;
 }
 
-static int from_table(struct virtq_virtio_iommu_domain *domain, virtq_addr_t addr,
-                      uint32_t permission, struct virtq_region *region)
+VIRTQ_TEMPLATE int from_table(struct virtq_virtio_iommu_domain *domain, virtq_addr_t addr,
+                              uint32_t permission, struct virtq_region *region)
 {
-    const struct virtq_priv_question ask = {addr, permission, VIRTQ_PRIV_MERGE_EQUAL, false};
-    struct virtq_window window;
-    int error = virtq_priv_tree_lookup(&domain->tree, &domain->lock, &ask, &window);
+    const int error = virtq_priv_tree_find(&domain->tree, &domain->lock, addr, region);
 
-    if (error == VIRTQ_OK) {
-        region->first = window.first;
-        region->last = window.last;
-        region->base = window.base;
-        region->permissions = window.permissions;
+    if (error == VIRTQ_OK && (region->permissions & permission) != permission) {
+        return VIRTQ_EPERM;
     }
     return error;
 }
 
 /* [virtio 1.4, Device operations]: who is in bypass mode. */
-static int translate(struct virtq_virtio_iommu_endpoint *endpoint, virtq_addr_t addr,
-                     uint32_t permission, struct virtq_region *region)
+VIRTQ_TEMPLATE int translate(struct virtq_virtio_iommu_endpoint *endpoint, virtq_addr_t addr,
+                             uint32_t permission, struct virtq_region *region)
 {
     struct virtq_virtio_iommu_domain *domain = __atomic_load_n(&endpoint->domain, __ATOMIC_ACQUIRE);
     uint32_t reason = VIRTIO_IOMMU_FAULT_R_MAPPING;

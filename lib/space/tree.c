@@ -4,52 +4,6 @@
  * there is never a way back up. */
 #include "tree_read.h"
 
-size_t virtq_priv_tree_size(unsigned capacity)
-{
-    size_t nodes = VIRTQ_TREE_NODES(capacity);
-
-    if (nodes > (SIZE_MAX - VIRTQ_CACHE_LINE) / VIRTQ_TREE_NODE_SIZE) {
-        return SIZE_MAX;
-    }
-    return VIRTQ_TREE_SIZE(capacity);
-}
-
-int virtq_priv_tree_init(struct virtq_tree *tree, unsigned capacity, void *memory, size_t size)
-{
-    uintptr_t skip = (uintptr_t)0 - (uintptr_t)memory;
-    size_t needed = virtq_priv_tree_size(capacity);
-
-    if (memory == NULL || capacity == 0 || needed == SIZE_MAX || size < needed) {
-        return VIRTQ_EINVAL;
-    }
-    tree->nodes = (unsigned char *)memory + skip % VIRTQ_CACHE_LINE;
-    tree->end = (uint64_t)(VIRTQ_TREE_NODES(capacity) - 1) * VIRTQ_TREE_NODE_SIZE;
-    tree->pool = NULL;
-    tree->capacity = capacity;
-    tree->sequence = 0;
-    virtq_priv_tree_clear(tree);
-    return 0;
-}
-
-void virtq_priv_tree_pool_init(struct virtq_tree *pool, void *nodes, size_t count)
-{
-    pool->nodes = nodes;
-    pool->end = (uint64_t)(count - 1) * VIRTQ_TREE_NODE_SIZE;
-    pool->fresh = 0;
-    pool->spare = TREE_NOWHERE;
-}
-
-void virtq_priv_tree_init_in(struct virtq_tree *tree, struct virtq_tree *pool, unsigned capacity)
-{
-    tree->nodes = pool->nodes;
-    tree->end = pool->end;
-    tree->pool = pool;
-    tree->root = TREE_NOWHERE;
-    tree->capacity = capacity;
-    tree->sequence = 0;
-    virtq_priv_tree_clear(tree);
-}
-
 /* ---- Nodes and items ---- */
 
 static struct tree_node *node_new(struct virtq_tree *tree, uint64_t *offset)
@@ -77,6 +31,7 @@ static struct tree_node *node_new(struct virtq_tree *tree, uint64_t *offset)
     TREE_STORE(node->count, 0);
     TREE_STORE(node->before, TREE_NOWHERE);
     TREE_STORE(node->after, TREE_NOWHERE);
+    TREE_STORE(node->owner, tree_number(tree));
     return node;
 }
 
@@ -84,11 +39,13 @@ static void node_free(struct virtq_tree *tree, uint64_t offset)
 {
     struct virtq_tree *pool = tree->pool != NULL ? tree->pool : tree;
 
+    TREE_STORE(tree_node_at(pool, offset)->owner, 0);
     TREE_STORE(tree_node_at(pool, offset)->after, pool->spare);
     pool->spare = offset;
 }
 
-static void item_copy(struct tree_node *to, unsigned i, const struct tree_node *from, unsigned j)
+VIRTQ_TEMPLATE void item_copy(struct tree_node *to, size_t i, const struct tree_node *from,
+                              size_t j)
 {
     TREE_STORE(to->keys[i], TREE_LOAD(from->keys[j]));
     TREE_STORE(to->to[i].first, TREE_LOAD(from->to[j].first));
@@ -98,9 +55,9 @@ static void item_copy(struct tree_node *to, unsigned i, const struct tree_node *
 }
 
 /* Makes `count` items from `at` on, to be filled. */
-static void items_open(struct tree_node *node, unsigned at, unsigned count)
+VIRTQ_TEMPLATE void items_open(struct tree_node *node, size_t at, size_t count)
 {
-    unsigned i = (unsigned)node->count;
+    size_t i = (size_t)node->count;
 
     for (; i > at; i--) {
         item_copy(node, i - 1 + count, node, i - 1);
@@ -154,8 +111,12 @@ static void split(struct virtq_tree *tree, struct tree_node *parent, unsigned at
     struct tree_node *left = tree_node_at(tree, left_at);
     uint64_t right_at;
     struct tree_node *right = node_new(tree, &right_at);
+    unsigned i;
 
     items_move(right, 0, left, TREE_ITEMS / 2, TREE_ITEMS / 2);
+    for (i = 0; i < TREE_ITEMS / 2 && !inner && tree->fingers != NULL; i++) {
+        tree_point(tree, right->to[i].first, right);
+    }
     TREE_STORE(right->before, left_at);
     TREE_STORE(right->after, left->after);
     if (!inner && left->after != TREE_NOWHERE) {
@@ -181,8 +142,8 @@ static void grow(struct virtq_tree *tree)
 
 /* Readers look at neighbours only where this says so; also at those in the next leaf, which they
  * would otherwise have to load to see that they have nothing to do with it. */
-static void note_neighbours(struct virtq_tree *tree, struct tree_node *leaf, unsigned at,
-                            const struct virtq_region *region)
+VIRTQ_OUTLINE void note_neighbours(struct virtq_tree *tree, struct tree_node *leaf, unsigned at,
+                                   const struct virtq_region *region)
 {
     struct virtq_region next;
     struct tree_place place = {leaf, at};
@@ -209,16 +170,21 @@ static void note_neighbours(struct virtq_tree *tree, struct tree_node *leaf, uns
 }
 
 /* Into a leaf with room. */
-static void put(struct virtq_tree *tree, struct tree_node *leaf, unsigned at,
-                const struct virtq_region *region)
+VIRTQ_TEMPLATE void put(struct virtq_tree *tree, struct tree_node *leaf, unsigned at,
+                        const struct virtq_region *region)
 {
     items_open(leaf, at, 1);
     TREE_STORE(leaf->keys[at], region->last);
     TREE_STORE(leaf->to[at].first, region->first);
     TREE_STORE(leaf->to[at].where, (uint64_t)(uintptr_t)region->base);
     TREE_STORE(leaf->marks[at], 1);
-    note_neighbours(tree, leaf, at, region);
     TREE_STORE(tree->count, tree->count + 1);
+    if (tree->fingers != NULL) {
+        TREE_STORE(leaf->flags[at], (uint8_t)region->permissions);
+        tree_point(tree, region->first, leaf);
+    } else {
+        note_neighbours(tree, leaf, at, region);
+    }
 }
 
 void virtq_priv_tree_insert(struct virtq_tree *tree, const struct virtq_region *region)
@@ -278,6 +244,21 @@ int virtq_priv_tree_add(struct virtq_tree *tree, const struct virtq_region *regi
         virtq_priv_tree_insert(tree, region);
     }
     return 0;
+}
+
+int virtq_priv_tree_add_near(struct virtq_tree *tree, const struct virtq_region *region)
+{
+    struct tree_node *leaf = tree_pointed(tree, region->first);
+    const size_t at = tree_rank(leaf, region->first);
+
+    /* Between two items of one leaf there is no key of an inner node. */
+    if (VIRTQ_LIKELY(leaf->owner == tree_number(tree) && leaf->flags[0] != 0 && at != 0 &&
+                     at < leaf->count && leaf->count != TREE_ITEMS &&
+                     leaf->to[at].first > region->last && tree->count != tree->capacity)) {
+        put(tree, leaf, (unsigned)at, region);
+        return 0;
+    }
+    return virtq_priv_tree_add(tree, region);
 }
 
 /* ---- Removing ---- */

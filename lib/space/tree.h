@@ -39,6 +39,13 @@ void virtq_priv_tree_pool_init(struct virtq_tree *pool, void *nodes, size_t coun
  * it that no more regions are in the trees together than the pool was made for. */
 void virtq_priv_tree_init_in(struct virtq_tree *tree, struct virtq_tree *pool, unsigned capacity);
 
+/** @brief Has virtq_priv_tree_find() remember where addresses were found: `count` fingers, a power
+ * of two, zeroed, for each run of 2 to the power of `shift` addresses one. Where addresses lie
+ * densely, the way down is not taken twice. Trees of one pool may share them, each with a salt of
+ * its own. Such a tree is asked by virtq_priv_tree_find() only: neighbours are not noted. */
+void virtq_priv_tree_set_fingers(struct virtq_tree *tree, uint32_t *fingers, uint32_t count,
+                                 uint32_t shift, uint64_t salt);
+
 /** @brief Before the first change. The owner's lock is held. */
 void virtq_priv_tree_begin(struct virtq_tree *tree);
 
@@ -56,6 +63,10 @@ void virtq_priv_tree_insert(struct virtq_tree *tree, const struct virtq_region *
 /** @brief Adds a legal region, unless it overlaps another (VIRTQ_EINVAL) or there is no room
  * (VIRTQ_ENOMEM). One way down, nearly always. */
 int virtq_priv_tree_add(struct virtq_tree *tree, const struct virtq_region *region);
+
+/** @brief The same for a tree with fingers: no way down between two items of the leaf where the
+ * address was before. */
+int virtq_priv_tree_add_near(struct virtq_tree *tree, const struct virtq_region *region);
 
 /** @brief Whether there is a region with exactly this `first` and `last`. For writers. */
 bool virtq_priv_tree_has(const struct virtq_tree *tree, const struct virtq_region *range);
@@ -102,6 +113,11 @@ int virtq_priv_tree_window(const struct virtq_tree *tree, const struct virtq_pri
  * never let a reader be. */
 int virtq_priv_tree_lookup(const struct virtq_tree *tree, uint32_t *lock,
                            const struct virtq_priv_question *ask, struct virtq_window *window);
+
+/** @brief The region that holds an address, without its neighbours: 0, or VIRTQ_EFAULT (in none).
+ * While writers may be at work, as virtq_priv_tree_lookup(). */
+int virtq_priv_tree_find(const struct virtq_tree *tree, uint32_t *lock, virtq_addr_t addr,
+                         struct virtq_region *region);
 
 /** @brief Whether the region that ends at `last` was used since it was last asked; it counts as
  * unused from now on. For writers. */

@@ -150,6 +150,70 @@ int virtq_priv_tree_lookup(const struct virtq_tree *tree, uint32_t *lock,
     return error;
 }
 
+/* ---- One region ---- */
+
+VIRTQ_TEMPLATE int read_region(const struct virtq_tree *tree, virtq_addr_t addr,
+                               struct tree_place *place, struct virtq_region *region)
+{
+    if (!tree_find(tree, addr, place)) {
+        return TORN;
+    }
+    if (place->at == TREE_ITEMS) {
+        return VIRTQ_EFAULT;
+    }
+    tree_item(place, region);
+    return region->permissions == 0 || region->first > addr ? VIRTQ_EFAULT : VIRTQ_OK;
+}
+
+/* The way down, until no writer was there meanwhile. */
+VIRTQ_OUTLINE int find_far(const struct virtq_tree *tree, uint32_t *lock, virtq_addr_t addr,
+                           struct virtq_region *region)
+{
+    struct tree_place place;
+    unsigned i;
+    int error;
+
+    for (i = 0; i < TRIES && !TREE_READERS_WAIT; i++) {
+        const uint32_t sequence = tree_sequence(tree);
+
+        if (VIRTQ_LIKELY(sequence % 2 == 0)) {
+            error = read_region(tree, addr, &place, region);
+            if (VIRTQ_LIKELY(tree_unchanged(tree, sequence))) {
+                if (error == VIRTQ_OK) {
+                    tree_point(tree, addr, place.leaf);
+                }
+                return error;
+            }
+        }
+        virtq_priv_relax();
+    }
+    virtq_priv_lock(lock);
+    error = read_region(tree, addr, &place, region);
+    virtq_priv_unlock(lock);
+    return error;
+}
+
+int virtq_priv_tree_find(const struct virtq_tree *tree, uint32_t *lock, virtq_addr_t addr,
+                         struct virtq_region *region)
+{
+    const uint32_t sequence = tree_sequence(tree);
+
+    if (VIRTQ_LIKELY(!TREE_READERS_WAIT && sequence % 2 == 0)) {
+        struct tree_node *leaf = tree_pointed(tree, addr);
+        const struct tree_place place = {leaf, tree_rank(leaf, addr)};
+
+        /* If the leaf is this tree's and holds the address, then there is no other answer. */
+        if (VIRTQ_LIKELY(place.at != TREE_ITEMS && TREE_LOAD(leaf->owner) == tree_number(tree))) {
+            tree_item(&place, region);
+            if (VIRTQ_LIKELY(region->permissions != 0 && region->first <= addr &&
+                             tree_unchanged(tree, sequence))) {
+                return VIRTQ_OK;
+            }
+        }
+    }
+    return find_far(tree, lock, addr, region);
+}
+
 /* ---- For writers ---- */
 
 bool virtq_priv_tree_from(const struct virtq_tree *tree, virtq_addr_t addr,

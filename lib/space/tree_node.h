@@ -17,7 +17,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "virtq/space.h"
 #include "virtq/tree.h"
 
 enum {
@@ -31,7 +30,7 @@ enum {
 /* In `flags`, beside the permissions: a neighbour continued the region when one of the two came, so
  * that both may be one window. It stays when the neighbour goes, and moves with the item. */
 #define TREE_JOINS 0x80u
-#define TREE_PERMISSIONS ((uint32_t)VIRTQ_PERMISSION_READ | (uint32_t)VIRTQ_PERMISSION_WRITE)
+#define TREE_PERMISSIONS 0x7fu /* And what else the tree's owner keeps there. */
 
 struct tree_target {
     uint64_t first; /* Leaf: first address. */
@@ -46,7 +45,7 @@ struct tree_node {
     uint64_t count;
     uint64_t before; /* The leaf with lower addresses; TREE_NOWHERE: none. */
     uint64_t after;  /* The leaf with higher ones; in the list of spare nodes, the next. */
-    uint64_t reserved;
+    uint64_t owner;  /* The tree, as a number; 0: none. A finger may point to another's node. */
 };
 
 _Static_assert(sizeof(struct tree_node) == VIRTQ_TREE_NODE_SIZE, "callers reckon with this size");
@@ -66,6 +65,36 @@ _Static_assert(sizeof(struct tree_node) % VIRTQ_CACHE_LINE == 0, "nodes begin at
 VIRTQ_INLINE struct tree_node *tree_node_at(const struct virtq_tree *tree, uint64_t offset)
 {
     return (struct tree_node *)(void *)(tree->nodes + offset);
+}
+
+/** @brief The tree as a node's owner. */
+VIRTQ_INLINE uint64_t tree_number(const struct virtq_tree *tree)
+{
+    return (uint64_t)(uintptr_t)tree;
+}
+
+/** @brief An address's finger. */
+VIRTQ_INLINE uint32_t *tree_finger(const struct virtq_tree *tree, uint64_t addr)
+{
+    return &tree->fingers[((addr >> tree->finger_shift) + tree->finger_salt) & tree->finger_mask];
+}
+
+/** @brief The node that an address's finger points to. It is always some node. */
+VIRTQ_INLINE struct tree_node *tree_pointed(const struct virtq_tree *tree, uint64_t addr)
+{
+    const uint32_t line = __atomic_load_n(tree_finger(tree, addr), __ATOMIC_RELAXED);
+
+    return tree_node_at(tree, (uint64_t)line * VIRTQ_CACHE_LINE);
+}
+
+/** @brief Notes where an address was found. */
+VIRTQ_INLINE void tree_point(const struct virtq_tree *tree, uint64_t addr,
+                             const struct tree_node *leaf)
+{
+    const uint64_t offset = (uint64_t)((const unsigned char *)leaf - tree->nodes);
+
+    __atomic_store_n(tree_finger(tree, addr), (uint32_t)(offset / VIRTQ_CACHE_LINE),
+                     __ATOMIC_RELAXED);
 }
 
 /** @brief Which child leads to `addr`, 0 to 15, whatever the keys are: the last of 16 is not asked.
