@@ -4,202 +4,41 @@
 
 #include <string.h>
 
-#include "../space/lock.h"
 #include "../space/region.h"
 #include "tce_backend_private.h"
 #include "tce_private.h"
 
-/* Pages that lie one behind the other on the bus, and their entries, until a call is made of them.
- */
-struct run {
-    uint64_t first; /* The first page's bus address. */
-    uint64_t entry; /* Its entry: a run of one page needs no list. */
-    uint64_t *list; /* All entries, once there are two; NULL: no list page is taken. */
-    unsigned count; /* How many there are. */
-    unsigned most;  /* How many a call can have. */
-    unsigned page;  /* Which list page it is. */
-    uint64_t put;   /* Pages that calls were made for, those of a failed one included. */
-};
-
-static void count_call(struct virtq_tce_backend *backend, uint64_t *counter, int64_t status)
-{
-    (void)__atomic_add_fetch(counter, 1u, __ATOMIC_RELAXED);
-    if (status != VIRTQ_TCE_SUCCESS) {
-        (void)__atomic_add_fetch(&backend->usage.failures, 1u, __ATOMIC_RELAXED);
-    }
-}
-
-/* One call; `a` to `c` are what follows the LIOBN. */
-static int64_t call(struct virtq_tce_backend *backend, uint64_t number, uint64_t a, uint64_t b,
-                    uint64_t c)
-{
-    const uint64_t arguments[4] = {backend->window.liobn, a, b, c};
-    uint64_t ignored = 0;
-
-    return backend->call(backend->context, number, arguments, &ignored);
-}
-
-static int64_t put(struct virtq_tce_backend *backend, uint64_t ioba, uint64_t entry)
-{
-    int64_t status = call(backend, VIRTQ_TCE_PUT, ioba, entry, 0);
-
-    count_call(backend, &backend->usage.puts, status);
-    return status;
-}
-
-static bool has(const struct virtq_tce_backend *backend, uint32_t what)
-{
-    return (__atomic_load_n(&backend->calls, __ATOMIC_RELAXED) & what) != 0;
-}
-
-/* It said H_FUNCTION: it is not asked again. */
-static void lacks(struct virtq_tce_backend *backend, uint32_t what)
-{
-    (void)__atomic_and_fetch(&backend->calls, ~what, __ATOMIC_RELAXED);
-}
-
-/* A list page that no other thread fills. Its holder is about to make one call, so waiting for it
- * is cheaper than the puts that would make do without. */
-static unsigned take_list(struct virtq_tce_backend *backend)
-{
-    uint64_t all = UINT64_MAX >> (VIRTQ_TCE_LISTS_MAX - backend->list_count);
-    uint64_t taken = __atomic_load_n(&backend->lists_taken, __ATOMIC_RELAXED);
-    unsigned page = 0;
-
-    for (;;) {
-        uint64_t unused = ~taken & all;
-
-        if (unused == 0) {
-            virtq_priv_relax();
-            taken = __atomic_load_n(&backend->lists_taken, __ATOMIC_RELAXED);
-            continue;
-        }
-        /* Acquire: pairs with give_list(), so that its call is done with the page. */
-        if (__atomic_compare_exchange_n(&backend->lists_taken, &taken,
-                                        taken | (unused & (0 - unused)), false, __ATOMIC_ACQUIRE,
-                                        __ATOMIC_RELAXED)) {
-            for (unused &= 0 - unused; unused >> page != 1; page++) {
-            }
-            return page;
-        }
-    }
-}
-
-static void give_list(struct virtq_tce_backend *backend, struct run *run)
-{
-    if (run->list != NULL) {
-        (void)__atomic_and_fetch(&backend->lists_taken, ~((uint64_t)1 << run->page),
-                                 __ATOMIC_RELEASE);
-        run->list = NULL;
-    }
-}
-
-/* Makes a call of the run so far, and empties it. */
-static int64_t flush_run(struct virtq_tce_backend *backend, struct run *run)
-{
-    int64_t status = VIRTQ_TCE_SUCCESS;
-
-    if (run->count == 1) {
-        status = put(backend, run->first, run->entry);
-    } else if (run->count != 0) {
-        status = call(backend, VIRTQ_TCE_PUT_INDIRECT, run->first,
-                      backend->lists_real + (uint64_t)run->page * VIRTQ_TCE_LIST_SIZE, run->count);
-        count_call(backend, &backend->usage.puts_indirect, status);
-    }
-    /* A list may have been put half way, a single entry was not. */
-    run->put += status == VIRTQ_TCE_SUCCESS || run->count > 1 ? run->count : 0;
-    run->count = 0;
-    return status;
-}
-
-static int64_t add_page(struct virtq_tce_backend *backend, struct run *run, uint64_t ioba,
-                        uint64_t entry)
-{
-    if (run->count != 0 && (run->count == run->most ||
-                            run->first + ((uint64_t)run->count << backend->window.shift) != ioba)) {
-        int64_t status = flush_run(backend, run);
-
-        if (status != VIRTQ_TCE_SUCCESS) {
-            return status;
-        }
-    }
-    if (run->count == 0) {
-        run->first = ioba;
-        run->entry = entry;
-    } else {
-        if (run->list == NULL) {
-            run->page = take_list(backend);
-            run->list =
-                (uint64_t *)(void *)(backend->lists + (size_t)run->page * VIRTQ_TCE_LIST_SIZE);
-        }
-        if (run->count == 1) {
-            run->list[0] = virtq_priv_tce_order(run->entry);
-        }
-        run->list[run->count] = virtq_priv_tce_order(entry);
-    }
-    run->count++;
-    return VIRTQ_TCE_SUCCESS;
-}
-
 /* All pages of a range. A range may lie over several regions of memory, a page may not. */
 static int add_range(struct virtq_tce_backend *backend, const struct virtq_region *range,
-                     struct run *run)
+                     struct virtq_priv_tce_run *run)
 {
-    uint64_t mask = virtq_priv_tce_mask(&backend->window);
-    uint64_t left = (range->last - range->first) >> backend->window.shift;
+    const uint32_t shift = backend->window.shift;
+    const uint64_t mask = virtq_priv_tce_mask(&backend->window);
     const unsigned char *base = range->base;
+    uint64_t left = ((range->last - range->first) >> shift) + 1;
     uint64_t ioba = range->first;
 
-    for (;;) {
+    while (left != 0) {
         uint64_t span;
         uint64_t real;
+        uint64_t some;
         int64_t status;
 
         if (!virtq_priv_tce_real(backend, base, &real, &span) || span < mask) {
             return VIRTQ_EFAULT;
         }
-        do {
-            status = add_page(backend, run, ioba, real | range->permissions);
-            if (status != VIRTQ_TCE_SUCCESS) {
-                return virtq_tce_error(status);
-            }
-            if (left-- == 0) {
-                return 0;
-            }
-            ioba += mask + 1;
-            real += mask + 1;
-            base += mask + 1;
-            span -= mask + 1;
-        } while (span != UINT64_MAX && span >= mask);
-    }
-}
-
-/* Grants nothing in `count` pages any more. */
-static int clear_pages(struct virtq_tce_backend *backend, uint64_t ioba, uint64_t count)
-{
-    int error = 0;
-
-    while (count != 0) {
-        uint64_t some = count < VIRTQ_TCE_LIST_MAX ? count : VIRTQ_TCE_LIST_MAX;
-        int64_t status = VIRTQ_TCE_FUNCTION;
-
-        if (some > 1 && has(backend, VIRTQ_TCE_HAS_STUFF)) {
-            status = call(backend, VIRTQ_TCE_STUFF, ioba, 0, some);
-            count_call(backend, &backend->usage.stuffs, status);
-            if (status == VIRTQ_TCE_FUNCTION) {
-                lacks(backend, VIRTQ_TCE_HAS_STUFF);
-            }
+        /* Whole pages from there to the region's end. */
+        some = ((span - mask) >> shift) + 1;
+        some = some < left ? some : left;
+        status = virtq_priv_tce_run_add(backend, run, ioba, real | range->permissions, some);
+        if (status != VIRTQ_TCE_SUCCESS) {
+            return virtq_tce_error(status);
         }
-        if (status == VIRTQ_TCE_FUNCTION) {
-            some = 1;
-            status = put(backend, ioba, 0);
-        }
-        /* All others are cleared nevertheless: the fewer are left, the better. */
-        error = error == 0 ? virtq_tce_error(status) : error;
-        ioba += some << backend->window.shift;
-        count -= some;
+        ioba += some << shift;
+        base += some << shift;
+        left -= some;
     }
-    return error;
+    return 0;
 }
 
 /* The first `pages` pages of a list. Ranges that continue each other, up or down, are one run:
@@ -225,13 +64,13 @@ static int clear_ranges(struct virtq_tce_backend *backend, const struct virtq_re
             first = ranges[i].first;
             run += some;
         } else {
-            result = clear_pages(backend, first, run);
+            result = virtq_priv_tce_clear(backend, first, run);
             error = error == 0 ? result : error;
             first = ranges[i].first;
             run = some;
         }
     }
-    result = clear_pages(backend, first, run);
+    result = virtq_priv_tce_clear(backend, first, run);
     return error == 0 ? result : error;
 }
 
@@ -247,7 +86,7 @@ static bool range_legal(const struct virtq_tce_backend *backend, const struct vi
 
 /* Until the first failure; `run` says how far it came. */
 static int put_ranges(struct virtq_tce_backend *backend, const struct virtq_region *ranges,
-                      unsigned count, struct run *run)
+                      unsigned count, struct virtq_priv_tce_run *run)
 {
     int error = 0;
     unsigned i;
@@ -256,9 +95,9 @@ static int put_ranges(struct virtq_tce_backend *backend, const struct virtq_regi
         error = add_range(backend, &ranges[i], run);
     }
     if (error == 0) {
-        error = virtq_tce_error(flush_run(backend, run));
+        error = virtq_tce_error(virtq_priv_tce_run_flush(backend, run));
     }
-    give_list(backend, run);
+    virtq_priv_tce_run_end(backend, run);
     return error;
 }
 
@@ -275,8 +114,8 @@ static int backend_map(void *context, const struct virtq_region *ranges, unsigne
         }
     }
     for (;;) {
-        bool lists = has(backend, VIRTQ_TCE_HAS_PUT_INDIRECT);
-        struct run run = {0, 0, NULL, 0, lists ? VIRTQ_TCE_LIST_MAX : 1, 0, 0};
+        bool lists = virtq_priv_tce_has(backend, VIRTQ_TCE_HAS_PUT_INDIRECT);
+        struct virtq_priv_tce_run run = {0, 0, NULL, 0, lists ? VIRTQ_TCE_LIST_MAX : 1, 0, 0};
         int error = put_ranges(backend, ranges, count, &run);
 
         if (error == 0) {
@@ -288,7 +127,7 @@ static int backend_map(void *context, const struct virtq_region *ranges, unsigne
         if (error != VIRTQ_ENOTSUP || !lists) {
             return error;
         }
-        lacks(backend, VIRTQ_TCE_HAS_PUT_INDIRECT);
+        virtq_priv_tce_lacks(backend, VIRTQ_TCE_HAS_PUT_INDIRECT);
     }
 }
 

@@ -113,7 +113,8 @@ VIRTQ_API void virtq_tce_host_remove(struct virtq_tce_host *host, struct virtq_t
  *
  * - Bus addresses are at pages and, with the count, in the window: else VIRTQ_TCE_PARAMETER.
  * - An entry without permissions is legal, whatever else it says. Any other has no bit set between
- * its permissions and its page, and its page lies in guest memory: else VIRTQ_TCE_PARAMETER. If
+ * its permissions and its page, and its page lies in guest memory, in at most 64 pieces: else
+ * VIRTQ_TCE_PARAMETER. If
  * memory does not grant these permissions there, VIRTQ_TCE_PERMISSION.
  * - A list page is aligned, has up to #VIRTQ_TCE_LIST_MAX entries, and can be read: else
  * VIRTQ_TCE_PARAMETER. A count of 0 is legal and does nothing.
