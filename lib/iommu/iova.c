@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "iova.h"
+#include "iova_tree.h"
 
 /* What is asked for: `span` is the length in whole granules minus 1, so that 2^64 bytes fit in. */
 struct request {
@@ -45,70 +46,51 @@ int virtq_iova_init(struct virtq_iova *iova, virtq_addr_t first, virtq_addr_t la
     return 0;
 }
 
-/* The first range that does not end below `addr`; count if there is none. */
-static unsigned range_from(const struct virtq_iova *iova, virtq_addr_t addr)
-{
-    unsigned low = 0;
-    unsigned high = iova->count;
-
-    while (low < high) {
-        unsigned middle = low + (high - low) / 2;
-
-        if (iova->ranges[middle].last < addr) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-/* Replaces ranges [from, to) by one, or by none. */
-static void replace(struct virtq_iova *iova, unsigned from, unsigned to,
-                    const struct virtq_iova_range *with)
-{
-    unsigned number = with != NULL;
-    size_t tail = iova->count - to;
-
-    memmove(&iova->ranges[from + number], &iova->ranges[to], tail * sizeof(*iova->ranges));
-    if (with != NULL) {
-        iova->ranges[from] = *with;
-    }
-    iova->count = iova->count - (to - from) + number;
-}
-
 int virtq_iova_reserve(struct virtq_iova *iova, virtq_addr_t first, virtq_addr_t last)
 {
     uint64_t mask = iova->granule - 1;
-    struct virtq_iova_range merged = {first & ~mask, last | mask, 1};
-    unsigned from;
-    unsigned to;
+    const struct virtq_iova_range *range;
+    virtq_addr_t low;
+    virtq_addr_t high;
+    uint32_t number;
+    bool touches = false;
 
     if (first > last) {
         return VIRTQ_EINVAL;
     }
-    if (merged.last < iova->first || merged.first > iova->last) {
+    low = first & ~mask;
+    high = last | mask;
+    if (high < iova->first || low > iova->last) {
         return 0;
     }
-    merged.first = merged.first > iova->first ? merged.first : iova->first;
-    merged.last = merged.last < iova->last ? merged.last : iova->last;
-    from = range_from(iova, merged.first);
-    for (to = from; to < iova->count && iova->ranges[to].first <= merged.last; to++) {
-        if (!iova->ranges[to].reserved) {
+    low = low > iova->first ? low : iova->first;
+    high = high < iova->last ? high : iova->last;
+    first = low;
+    last = high;
+    for (number = virtq_priv_iova_from(iova, low); number != 0;
+         number = virtq_priv_iova_from(iova, range->last + 1)) {
+        range = virtq_priv_iova_at(iova, number);
+        if (range->first > high) {
+            break;
+        }
+        if (!range->reserved) {
             return VIRTQ_EBUSY;
         }
+        touches = true;
+        first = range->first < first ? range->first : first;
+        last = range->last > last ? range->last : last;
+        if (range->last == UINT64_MAX) {
+            break;
+        }
     }
-    if (to == from && iova->count == iova->capacity) {
+    if (!touches && iova->count == iova->capacity) {
         return VIRTQ_ENOMEM;
     }
-    if (to != from) {
-        const struct virtq_iova_range *low = &iova->ranges[from];
-        const struct virtq_iova_range *high = &iova->ranges[to - 1];
-
-        merged.first = low->first < merged.first ? low->first : merged.first;
-        merged.last = high->last > merged.last ? high->last : merged.last;
+    while ((number = virtq_priv_iova_from(iova, first)) != 0 &&
+           virtq_priv_iova_at(iova, number)->first <= last) {
+        virtq_priv_iova_remove(iova, virtq_priv_iova_at(iova, number)->first);
     }
-    replace(iova, from, to, &merged);
+    virtq_priv_iova_insert(iova, first, last, 1);
     return 0;
 }
 
@@ -116,8 +98,10 @@ int virtq_iova_reserve(struct virtq_iova *iova, virtq_addr_t first, virtq_addr_t
 static bool fits(const struct request *request, virtq_addr_t first, virtq_addr_t last,
                  virtq_addr_t *addr)
 {
-    uint64_t forward = (0 - first) & (request->align - 1);
+    uint64_t forward;
 
+    first = first > request->low ? first : request->low;
+    forward = (0 - first) & (request->align - 1);
     last = last < request->limit ? last : request->limit;
     if (first > last || forward > last - first || request->span > last - first - forward) {
         return false;
@@ -126,34 +110,96 @@ static bool fits(const struct request *request, virtq_addr_t first, virtq_addr_t
     return true;
 }
 
-/* The lowest gap that fits; with `only_reserved`, as if nothing were allocated. `at` is the range
- * behind the gap. */
-static bool find(const struct virtq_iova *iova, const struct request *request, bool only_reserved,
-                 unsigned *at, virtq_addr_t *addr)
+/* Free addresses around a subtree: between `first` and `last` there is nothing else. */
+struct stretch {
+    uint32_t number;
+    virtq_addr_t first;
+    virtq_addr_t last;
+};
+
+/* Whether a stretch may hold what is asked for: nothing is looked at in vain but gaps that are long
+ * enough and ill aligned. */
+static bool promises(const struct virtq_iova *iova, const struct request *request,
+                     const struct stretch *stretch)
 {
-    virtq_addr_t first = request->low > iova->first ? request->low : iova->first;
-    unsigned i;
+    const struct virtq_iova_range *range;
+    uint64_t longest;
 
-    for (i = range_from(iova, first); i < iova->count; i++) {
-        const struct virtq_iova_range *range = &iova->ranges[i];
+    if (stretch->first > request->limit || stretch->last < request->low) {
+        return false;
+    }
+    if (stretch->number == 0) {
+        return true;
+    }
+    range = virtq_priv_iova_at(iova, stretch->number);
+    longest = range->gap;
+    longest = range->low - stretch->first > longest ? range->low - stretch->first : longest;
+    longest = stretch->last - range->high > longest ? stretch->last - range->high : longest;
+    return longest > request->span;
+}
 
-        if (only_reserved && !range->reserved) {
+/* The lowest gap that fits. */
+static bool find(const struct virtq_iova *iova, const struct request *request, virtq_addr_t *addr)
+{
+    struct stretch stack[VIRTQ_PRIV_IOVA_HEIGHT + 2];
+    unsigned depth = 1;
+
+    stack[0] = (struct stretch){iova->root, iova->first, iova->last};
+    while (depth > 0) {
+        const struct stretch stretch = stack[--depth];
+        const struct virtq_iova_range *range;
+
+        if (!promises(iova, request, &stretch)) {
             continue;
         }
-        if (first > request->limit) {
-            return false;
+        if (stretch.number == 0) {
+            if (fits(request, stretch.first, stretch.last, addr)) {
+                return true;
+            }
+            continue;
         }
-        if (range->first > first && fits(request, first, range->first - 1, addr)) {
-            *at = i;
-            return true;
+        range = virtq_priv_iova_at(iova, stretch.number);
+        if (range->last < stretch.last) {
+            stack[depth++] = (struct stretch){range->right, range->last + 1, stretch.last};
         }
-        if (range->last >= iova->last) {
-            return false;
+        if (range->first > stretch.first) {
+            stack[depth++] = (struct stretch){range->left, stretch.first, range->first - 1};
         }
-        first = range->last + 1;
     }
-    *at = iova->count;
-    return fits(request, first, iova->last, addr);
+    return false;
+}
+
+/* Whether it would fit if nothing were allocated: along the reserved regions. */
+static bool could_fit(const struct virtq_iova *iova, const struct request *request)
+{
+    uint32_t stack[VIRTQ_PRIV_IOVA_HEIGHT];
+    virtq_addr_t first = iova->first;
+    virtq_addr_t addr;
+    uint32_t number = iova->root;
+    unsigned depth = 0;
+
+    for (;;) {
+        const struct virtq_iova_range *range;
+
+        while (number != 0 && virtq_priv_iova_at(iova, number)->keeps) {
+            stack[depth++] = number;
+            number = virtq_priv_iova_at(iova, number)->left;
+        }
+        if (depth == 0) {
+            return fits(request, first, iova->last, &addr);
+        }
+        range = virtq_priv_iova_at(iova, stack[--depth]);
+        if (range->reserved) {
+            if (range->first > first && fits(request, first, range->first - 1, &addr)) {
+                return true;
+            }
+            if (range->last >= iova->last) {
+                return false;
+            }
+            first = range->last + 1;
+        }
+        number = range->right;
+    }
 }
 
 static int make_request(const struct virtq_iova *iova, uint64_t len, uint64_t align,
@@ -170,16 +216,10 @@ static int make_request(const struct virtq_iova *iova, uint64_t len, uint64_t al
 /* VIRTQ_ENOMEM: no gap, or no entry. */
 static int take(struct virtq_iova *iova, const struct request *request, virtq_addr_t *addr)
 {
-    struct virtq_iova_range range;
-    unsigned at;
-
-    if (iova->count == iova->capacity || !find(iova, request, false, &at, &range.first)) {
+    if (iova->count == iova->capacity || !find(iova, request, addr)) {
         return VIRTQ_ENOMEM;
     }
-    range.last = range.first + request->span;
-    range.reserved = 0;
-    replace(iova, at, at, &range);
-    *addr = range.first;
+    virtq_priv_iova_insert(iova, *addr, *addr + request->span, 0);
     return 0;
 }
 
@@ -188,13 +228,11 @@ int virtq_iova_alloc(struct virtq_iova *iova, uint64_t len, uint64_t align, virt
 {
     struct request request = {0, 0, 0, limit};
     int error = make_request(iova, len, align, &request);
-    virtq_addr_t unused;
-    unsigned at;
 
     if (error == 0) {
         error = take(iova, &request, addr);
     }
-    if (error == VIRTQ_ENOMEM && !find(iova, &request, true, &at, &unused)) {
+    if (error == VIRTQ_ENOMEM && !could_fit(iova, &request)) {
         return VIRTQ_ETOOBIG;
     }
     return error;
@@ -209,26 +247,39 @@ int virtq_priv_iova_alloc_in(struct virtq_iova *iova, uint64_t len, uint64_t ali
     return error == 0 ? take(iova, &request, addr) : error;
 }
 
+/* The allocation that holds an address; NULL: none does. */
+static const struct virtq_iova_range *allocation(const struct virtq_iova *iova, virtq_addr_t addr)
+{
+    uint32_t number = virtq_priv_iova_from(iova, addr);
+    const struct virtq_iova_range *range;
+
+    if (number == 0) {
+        return NULL;
+    }
+    range = virtq_priv_iova_at(iova, number);
+    return range->first <= addr && !range->reserved ? range : NULL;
+}
+
 int virtq_iova_free(struct virtq_iova *iova, virtq_addr_t addr)
 {
-    unsigned at = range_from(iova, addr);
+    const struct virtq_iova_range *range = allocation(iova, addr);
 
-    if (at == iova->count || iova->ranges[at].first != addr || iova->ranges[at].reserved) {
+    if (range == NULL || range->first != addr) {
         return VIRTQ_EINVAL;
     }
-    replace(iova, at, at + 1, NULL);
+    virtq_priv_iova_remove(iova, addr);
     return 0;
 }
 
 int virtq_priv_iova_find(const struct virtq_iova *iova, virtq_addr_t addr, virtq_addr_t *first,
                          uint64_t *len)
 {
-    unsigned at = range_from(iova, addr);
+    const struct virtq_iova_range *range = allocation(iova, addr);
 
-    if (at == iova->count || iova->ranges[at].first > addr || iova->ranges[at].reserved) {
+    if (range == NULL) {
         return VIRTQ_EINVAL;
     }
-    *first = iova->ranges[at].first;
-    *len = iova->ranges[at].last - iova->ranges[at].first + 1;
+    *first = range->first;
+    *len = range->last - range->first + 1;
     return 0;
 }

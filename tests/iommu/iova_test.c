@@ -126,54 +126,99 @@ Test(iommu_iova, M5_reserved_regions_are_kept_out_and_may_overlap)
     cr_assert_eq(virtq_iova_alloc(&iova, 10 * PAGE + 1, 0, UINT64_MAX, &addr), VIRTQ_ETOOBIG);
 }
 
-/* 64 pages at the bottom or at the very top of the range, against a table of pages. */
-static void agrees_with_pages(virtq_addr_t base, uint64_t seed)
+enum { PAGES_MAX = 2048, CAPACITY_MAX = 600, TAKEN = 1, KEPT = 2 };
+
+/* What the tree of taken ranges knows of itself, at and below an entry. */
+static unsigned check_tree(const struct virtq_iova *iova, uint32_t number)
 {
-    enum { PAGES = 64, CAPACITY = 12 };
-    struct virtq_iova_range ranges[CAPACITY];
-    struct {
+    const struct virtq_iova_range *range = &iova->ranges[number - 1];
+    unsigned heights[2] = {0, 0};
+    uint64_t gap = 0;
+
+    if (range->left != 0) {
+        const struct virtq_iova_range *left = &iova->ranges[range->left - 1];
+
+        heights[0] = check_tree(iova, range->left);
+        cr_assert_lt(left->high, range->first);
+        cr_assert_eq(left->low, range->low);
+        gap = range->first - left->high - 1;
+        gap = gap > left->gap ? gap : left->gap;
+    }
+    if (range->right != 0) {
+        const struct virtq_iova_range *right = &iova->ranges[range->right - 1];
+        uint64_t between = right->low - range->last - 1;
+
+        heights[1] = check_tree(iova, range->right);
+        cr_assert_gt(right->low, range->last);
+        cr_assert_eq(right->high, range->high);
+        gap = gap > right->gap ? gap : right->gap;
+        gap = gap > between ? gap : between;
+    }
+    cr_assert_eq(range->gap, gap);
+    cr_assert(heights[0] <= heights[1] + 1 && heights[1] <= heights[0] + 1, "balanced");
+    cr_assert_eq(range->height, 1 + (heights[0] > heights[1] ? heights[0] : heights[1]));
+    return range->height;
+}
+
+/* Some pages at the bottom or at the very top of the range, against a table of pages. */
+/* The lowest place below a limit for so many pages, where `used` has none of the marks; `most`:
+ * there is none. */
+static unsigned lowest(const char *used, char marks, unsigned most, unsigned pages, unsigned align)
+{
+    unsigned at;
+    unsigned i;
+
+    for (at = 0; at + pages <= most; at += align) {
+        for (i = 0; i < pages && (used[at + i] & marks) == 0; i++) {
+        }
+        if (i == pages) {
+            return at;
+        }
+    }
+    return most;
+}
+
+static void agrees_with_pages(virtq_addr_t base, uint64_t seed, unsigned all, unsigned capacity)
+{
+    static struct virtq_iova_range ranges[CAPACITY_MAX];
+    static struct {
         unsigned at, pages;
-    } live[CAPACITY];
-    char used[PAGES] = {0};
+    } live[CAPACITY_MAX];
+    static char used[PAGES_MAX];
     struct virtq_iova iova;
-    unsigned reserved = 5;
+    unsigned reserved = 0;
     unsigned count = 0;
     int round;
 
-    cr_assert_eq(virtq_iova_init(&iova, base, base + (PAGES * PAGE - 1), PAGE, ranges, CAPACITY),
-                 0);
-    cr_assert_eq(virtq_iova_reserve(&iova, base + 20 * PAGE, base + 25 * PAGE - 1), 0);
-    memset(used + 20, 1, reserved);
-    for (round = 0; round < 20000; round++) {
-        unsigned i;
+    memset(used, 0, sizeof(used));
+    cr_assert_eq(
+        virtq_iova_init(&iova, base, base + ((uint64_t)all * PAGE - 1), PAGE, ranges, capacity), 0);
+    for (unsigned at = 3; at + 5 < all; at += 61, reserved++) {
+        virtq_addr_t first = base + (uint64_t)at * PAGE;
 
-        if (random_below(&seed, 2) != 0) {
+        cr_assert_eq(virtq_iova_reserve(&iova, first, first + 5 * PAGE - 1), 0);
+        memset(used + at, KEPT, 5);
+    }
+    for (round = 0; round < 20000; round++) {
+        if (random_below(&seed, 8) < (round / 2000 % 2 == 0 ? 6u : 3u)) {
             unsigned pages = 1 + (unsigned)random_below(&seed, 12);
             unsigned align = 1u << random_below(&seed, 5);
-            unsigned most = 1 + (unsigned)random_below(&seed, PAGES); /* Pages below the limit. */
+            unsigned most = 1 + (unsigned)random_below(&seed, all); /* Pages below the limit. */
             virtq_addr_t addr = 0;
-            unsigned at;
-            int fits = 0;
             int error =
                 virtq_iova_alloc(&iova, (uint64_t)pages * PAGE - random_below(&seed, PAGE),
                                  (uint64_t)align * PAGE, base + ((uint64_t)most * PAGE - 1), &addr);
+            unsigned at = lowest(used, TAKEN | KEPT, most, pages, align);
 
-            for (at = 0; at + pages <= most; at += align) {
-                fits = 1;
-                for (i = 0; i < pages; i++) {
-                    fits = fits && !used[at + i];
-                }
-                if (fits) {
-                    break;
-                }
-            }
-            if (!fits || count + 1 == CAPACITY) {
-                cr_assert(error == VIRTQ_ENOMEM || error == VIRTQ_ETOOBIG);
+            if (at == most || count + reserved == capacity) {
+                bool never = lowest(used, KEPT, most, pages, align) == most;
+
+                cr_assert_eq(error, never ? VIRTQ_ETOOBIG : VIRTQ_ENOMEM);
                 continue;
             }
             cr_assert_eq(error, 0);
             cr_assert_eq(addr, base + (uint64_t)at * PAGE);
-            memset(used + at, 1, pages);
+            memset(used + at, TAKEN, pages);
             live[count].at = at;
             live[count++].pages = pages;
         } else if (count > 0) {
@@ -183,16 +228,21 @@ static void agrees_with_pages(virtq_addr_t base, uint64_t seed)
             memset(used + live[which].at, 0, live[which].pages);
             live[which] = live[--count];
         }
+        if (round % 64 == 0) {
+            (void)check_tree(&iova, iova.root);
+        }
     }
 }
 
 Test(iommu_iova, threats_64_80_agrees_with_a_table_of_pages)
 {
-    agrees_with_pages(0, 1);
-    agrees_with_pages(0x40000000, 2);
+    agrees_with_pages(0, 1, 64, 12);
+    agrees_with_pages(0x40000000, 2, 64, 12);
+    agrees_with_pages(0x40000000, 4, PAGES_MAX, CAPACITY_MAX);
 }
 
 Test(iommu_iova, L6_agrees_with_a_table_of_pages_at_the_top)
 {
-    agrees_with_pages(UINT64_MAX - 64 * PAGE + 1, 3);
+    agrees_with_pages(UINT64_MAX - 64 * PAGE + 1, 3, 64, 12);
+    agrees_with_pages(UINT64_MAX - (uint64_t)PAGES_MAX * PAGE + 1, 5, PAGES_MAX, CAPACITY_MAX);
 }

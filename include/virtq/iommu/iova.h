@@ -6,8 +6,10 @@
  * out.
  *
  * A table of taken ranges in the caller's memory, of a fixed capacity: one entry a live allocation
- * or reserved region. The lowest gap that fits is taken, so the same requests give the same
- * addresses. Ranges are [first, last] (L6): the allocator works up to the top of the 64-bit range.
+ * or reserved region, in a balanced tree that knows the longest gap below each: taking and giving
+ * back are O(log n), but for requests whose alignment rules out gaps that are long enough. The
+ * lowest gap that fits is taken, so the same requests give the same addresses. Ranges are [first,
+ * last] (L6): the allocator works up to the top of the 64-bit range.
  *
  * It has no lock: one thread at a time. An iommu space that owns it locks it.
  */
@@ -26,14 +28,25 @@ VIRTQ_BEGIN_DECLS
 struct virtq_iova_range {
     virtq_addr_t first; /**< First address. */
     virtq_addr_t last;  /**< Last address, inclusive. */
-    uint64_t reserved;  /**< 1: kept out for ever; 0: allocated. */
+    virtq_addr_t low;   /**< First address of all that is below it in the tree, and of itself. */
+    virtq_addr_t high;  /**< Last address of these. */
+    uint64_t gap;       /**< Bytes of the longest gap between them. */
+    uint32_t left;      /**< Lower ones: the number of an entry, from 1 on; 0: none. */
+    uint32_t right;     /**< Higher ones. */
+    uint8_t height;     /**< Levels, its own among them. */
+    uint8_t reserved;   /**< 1: kept out for ever; 0: allocated. */
+    uint8_t keeps;      /**< 1: it is reserved, or one below it. */
+    uint8_t unused_[5]; /**< Zero. */
 };
 
 /** @brief An allocator. The caller owns the memory; the fields are private. */
 struct virtq_iova {
-    struct virtq_iova_range *ranges; /**< The taken ranges, sorted, disjoint. */
+    struct virtq_iova_range *ranges; /**< The taken ranges, disjoint, and entries without one. */
     unsigned count;                  /**< How many there are. */
     unsigned capacity;               /**< How many there can be. */
+    uint32_t root;                   /**< The number of the tree's root; 0: nothing is taken. */
+    uint32_t spare;                  /**< The list of entries given back, by `left`. */
+    uint32_t fresh;                  /**< How many entries were ever used. */
     virtq_addr_t first;              /**< First address to hand out. */
     virtq_addr_t last;               /**< Last address to hand out, inclusive. */
     uint64_t granule;                /**< Bytes of a page, a power of two. */
