@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The search in a sorted table, through the direct space: tables of every small size and of those
  * at which the search changes its step, against a walk from one region to the next. L6, M3. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
