@@ -148,6 +148,51 @@ Test(restricted_hostile, a_table_outside_the_pool_is_a_bad_buffer_and_is_not_tou
     lies(2);
 }
 
+/* A table that lies in the pool, as it should, and an entry in it that does not; the one before it
+ * is good, and stays untouched all the same. */
+Test(restricted_hostile, an_entry_of_a_table_outside_the_pool_is_a_bad_buffer)
+{
+    for (unsigned bits = 0; bits < 4 * POOL_FORMS; bits++) {
+        const bool writable = (bits & 2) != 0;
+        struct outside list[32];
+        struct processes s;
+        void *held;
+        unsigned count;
+
+        processes_open(&s, bits / 4, 0, (bits & 1) != 0, true, false);
+        cr_assert_eq(virtq_restricted_driver_alloc(&s.program->pool.driver, 64, 0, &held), 0);
+        memset(held, 0x5a, 64);
+        count = outsides(&s.program->pool, list);
+        for (unsigned i = 0; i < count; i++) {
+            const struct virtq_segment segments[] = {
+                {.addr = pool_first(&s.program->pool) +
+                         (uint64_t)((unsigned char *)held - s.program->pool.block.at),
+                 .len = 64},
+                {.addr = list[i].addr, .len = list[i].len < (1u << 20) ? list[i].len : 1u << 20}};
+            const struct virtq_buffer buffer = {.segments = segments,
+                                                .readable = writable ? 0 : 2,
+                                                .writable = writable ? 2 : 0,
+                                                .flags = VIRTQ_BUFFER_PREMAPPED};
+            struct virtq_completion done;
+            struct message answer;
+
+            cr_assert_eq(s.program->calls->add(&s.program->driver, &buffer), 1);
+            cr_assert_eq(s.program->calls->publish(&s.program->driver), 1u);
+            answer = processes_order(&s, (struct message){.order = ORDER_NOTIFY});
+            cr_assert_eq(answer.bad, 1u, "%llx", (unsigned long long)list[i].addr);
+            cr_assert_eq(answer.reason, (uint32_t)VIRTQ_REASON_ADDRESS, "%u", answer.reason);
+            cr_assert_eq(s.program->calls->poll(&s.program->driver, &done), 1);
+            cr_assert_eq(done.len, 0u);
+        }
+        for (unsigned i = 0; i < 64; i++) {
+            cr_assert_eq(((unsigned char *)held)[i], 0x5a);
+        }
+        tell_the_truth(&s);
+        cr_assert_eq(virtq_restricted_driver_free(&s.program->pool.driver, held), 0);
+        processes_close(&s);
+    }
+}
+
 Test(restricted_hostile, m9_a_ring_outside_the_pool_is_refused_and_not_touched)
 {
     for (unsigned bits = 0; bits < 2 * POOL_FORMS; bits++) {
