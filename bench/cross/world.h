@@ -13,7 +13,8 @@
 #include <stdint.h>
 
 #include <virtq/layout.h>
-#include <virtq/restricted.h>
+#include <virtq/restricted_device.h>
+#include <virtq/restricted_driver.h>
 #include <virtq/space.h>
 #include <virtq/space/bar.h>
 #include <virtq/space/bar_stage.h>

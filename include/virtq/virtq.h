@@ -33,6 +33,8 @@
 #include "layout.h"
 #include "packed.h"
 #include "restricted.h"
+#include "restricted_device.h"
+#include "restricted_driver.h"
 #include "space.h"
 #include "space/bar.h"
 #include "space/bar_set.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "virtq/restricted_device.h"
+
 #include <string.h>
 
 #include "pool.h"

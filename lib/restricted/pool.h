@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "virtq/restricted.h"
+#include "virtq/space/bar.h"
 
 /** @brief Facts for virtq/access.h: those of the caller, with the place of the pool.
  * @return false: the configuration has an unknown size, form or flag; `facts` is untouched */
