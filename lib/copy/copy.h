@@ -53,26 +53,24 @@ VIRTQ_INLINE void virtq_priv_copy_zero(const struct virtq_copy *copy, void *to, 
 /** @brief Bytes that the nearest cache still has after they were copied; more than most packets. */
 #define VIRTQ_PRIV_COPY_PIECE ((size_t)1536)
 
-/** @brief virtq_priv_copy_take() of more than a piece. */
-void virtq_priv_copy_take_pieces(unsigned char *to, unsigned char *from, size_t len, size_t size);
-
 /** @brief Plainly copies `len` bytes out of shared memory and zeroes `size` there, which are no
  * fewer, while they are at hand. */
-VIRTQ_INLINE void virtq_priv_copy_take(void *to, void *from, size_t len, size_t size)
-{
-    if (VIRTQ_UNLIKELY(size > VIRTQ_PRIV_COPY_PIECE)) {
-        virtq_priv_copy_take_pieces(to, from, len, size);
-        return;
-    }
-    memcpy(to, from, len);
-    memset(from, 0, size);
-}
+typedef void (*virtq_priv_take_function)(void *to, void *from, size_t len, size_t size);
+
+/** @brief A virtq_priv_take_function for any machine. */
+void virtq_priv_copy_take(void *to, void *from, size_t len, size_t size);
+
+/** @brief The best one for this processor. It is asked, which may take long: once a pool. */
+virtq_priv_take_function virtq_priv_copy_take_best(void);
+
+/** @brief virtq_priv_copy_clear() of more than a piece. */
+void virtq_priv_copy_clear_pieces(void *at, size_t size);
 
 /** @brief Plainly zeroes shared memory. */
 VIRTQ_INLINE void virtq_priv_copy_clear(void *at, size_t size)
 {
     if (VIRTQ_UNLIKELY(size > VIRTQ_PRIV_COPY_PIECE)) {
-        virtq_priv_copy_take_pieces(NULL, at, 0, size);
+        virtq_priv_copy_clear_pieces(at, size);
         return;
     }
     memset(at, 0, size);

@@ -149,6 +149,7 @@ int virtq_swiotlb_init(struct virtq_swiotlb *swiotlb, const struct virtq_swiotlb
     swiotlb->low_mask = config->low_mask;
     swiotlb->copy = config->copy;
     swiotlb->host = config->host;
+    swiotlb->take = virtq_priv_copy_take_best();
     virtq_priv_granules_init(&swiotlb->granules, config->pool_size, config->granule,
                              config->memory);
     /* After it was made common, which may leave anything there. */

@@ -168,6 +168,7 @@ static void build(struct virtq_swiotlb_queue *queue,
     queue->classes = config->classes;
     queue->depth = config->depth;
     queue->copy = virtq_priv_copy_is_plain(&config->copy) ? pool->copy : config->copy;
+    queue->take = pool->take;
     queue->space.ops = virtq_priv_copy_is_plain(&queue->copy) ? &queue_ops : &hooked_ops;
     for (at = 0; at < queue->classes; at++) {
         queue->free[at].slots = slots + (size_t)at * queue->depth;

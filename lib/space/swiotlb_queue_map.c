@@ -256,7 +256,7 @@ VIRTQ_OUTLINE void unmap_few(struct virtq_swiotlb_queue *queue, struct virtq_map
         const size_t len = written < target->len ? (size_t)written : target->len;
 
         if (is_long) {
-            virtq_priv_copy_take(target->base, from, len, target->len);
+            queue->take(target->base, from, len, target->len);
         } else {
             memcpy(target->base, from, len);
         }
@@ -302,7 +302,7 @@ void virtq_priv_swiotlb_queue_unmap(struct virtq_space *space, struct virtq_mapp
     }
     len = written < target->len ? (size_t)written : target->len;
     mapping->copied += len;
-    virtq_priv_copy_take(target->base, from, len, target->len);
+    queue->take(target->base, from, len, target->len);
 }
 
 int virtq_priv_swiotlb_queue_map_hooked(struct virtq_space *space, struct virtq_mapping *mapping)

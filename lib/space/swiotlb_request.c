@@ -32,7 +32,7 @@ static int init_one(struct virtq_swiotlb_request *request, struct virtq_swiotlb 
     request->pool = pool;
     request->low_mask = low_mask;
     request->copy = copy != NULL ? *copy : pool->copy;
-    request->plain = virtq_priv_copy_is_plain(&request->copy);
+    request->take = virtq_priv_copy_is_plain(&request->copy) ? pool->take : NULL;
     request->slot = slot;
     request->parts[READABLE].base = slot;
     request->parts[READABLE].addr =
@@ -188,7 +188,7 @@ int virtq_swiotlb_request_prepare(struct virtq_swiotlb_request *request,
     uint32_t at;
 
     if (VIRTQ_UNLIKELY(request->segments != NULL || (uint32_t)readable + writable != 1 ||
-                       request->plain == 0)) {
+                       request->take == NULL)) {
         return prepare_parts(request, segments, readable, writable, buffer);
     }
     part = &request->parts[writable];
@@ -276,7 +276,7 @@ uint64_t virtq_swiotlb_request_complete(struct virtq_swiotlb_request *request, u
     if (VIRTQ_UNLIKELY(segments == NULL)) {
         return 0;
     }
-    if (VIRTQ_UNLIKELY(request->plain == 0 || request->writable > 1)) {
+    if (VIRTQ_UNLIKELY(request->take == NULL || request->writable > 1)) {
         return complete_parts(request, written);
     }
     request->segments = NULL;
@@ -284,7 +284,7 @@ uint64_t virtq_swiotlb_request_complete(struct virtq_swiotlb_request *request, u
         return 0;
     }
     len = written < part->len ? (size_t)written : part->len;
-    virtq_priv_copy_take(segments[request->readable].base, slot, len, part->len);
+    request->take(segments[request->readable].base, slot, len, part->len);
     return len;
 }
 

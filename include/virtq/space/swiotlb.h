@@ -98,6 +98,8 @@ struct virtq_swiotlb {
         granules;           /**< Which granules are taken; its bits lie in private memory. */
     struct virtq_copy copy; /**< How bytes get into the pool and out of it. */
     struct virtq_swiotlb_host host; /**< How its pages become private again. */
+    /** Copies out and zeroes, where that is done plainly: the best way on this processor. */
+    void (*take)(void *to, void *from, size_t len, size_t size);
 };
 
 /** @brief How full a pool is and was. */

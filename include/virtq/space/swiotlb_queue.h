@@ -102,6 +102,8 @@ struct virtq_swiotlb_queue {
     uint64_t held;          /**< Bytes taken of the pool. */
     uint64_t high_water;    /**< The most that `held` ever was. */
     struct virtq_copy copy; /**< How bytes get into the pool and out of it. */
+    /** As the pool's. */
+    void (*take)(void *to, void *from, size_t len, size_t size);
     struct virtq_swiotlb_class free[VIRTQ_SWIOTLB_CLASSES_MAX + 1]; /**< The free slots, by class;
     the one behind the last is always empty. */
 };

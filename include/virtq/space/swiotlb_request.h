@@ -50,8 +50,8 @@ struct virtq_swiotlb_request {
     uint32_t low_mask;                    /**< Address bits to keep. */
     struct virtq_swiotlb_part parts[2];   /**< Readable, writable. */
     struct virtq_segment device[2];       /**< What the buffer's segments point to. */
-    uint32_t plain;                       /**< 1: bytes are copied by nothing but memcpy. */
-    uint32_t reserved_;
+    /** As the pool's, if bytes are copied plainly; else NULL. */
+    void (*take)(void *to, void *from, size_t len, size_t size);
     struct virtq_copy copy;     /**< How bytes get into the slot and out of it. */
     struct virtq_swiotlb *pool; /**< Whose slot it is. */
     void *slot;                 /**< From virtq_swiotlb_alloc(). */
