@@ -117,6 +117,29 @@ PairTest(iommu_virtio_iommu_mapper, l4_a_flush_says_which_unmap_failed)
     pair_close(p);
 }
 
+PairTest(iommu_virtio_iommu_mapper, l4_each_of_several_failures_is_said)
+{
+    struct virtq_region ranges[6];
+    struct stand stand;
+
+    stand_open(&stand, p);
+    for (unsigned i = 0; i < 6; i++) {
+        ranges[i] = stand_range(i);
+    }
+    cr_assert_eq(stand_map(&stand, ranges, 6), 0);
+    stand_lie(&stand, VIRTIO_IOMMU_T_UNMAP, 1, 3, VIRTIO_IOMMU_S_IOERR);
+    cr_assert_eq(stand_unmap(&stand, ranges, 6), 0);
+    cr_assert_eq(stand_flush(&stand, &ranges[4], 2), 0);
+    cr_assert_eq(stand_usage(&stand).lost, 3u);
+    for (unsigned i = 0; i < 6; i++) {
+        cr_assert_eq(stand_flush(&stand, &ranges[i], 1), i >= 1 && i <= 3 ? VIRTQ_EPEER : 0,
+                     "range %u", i);
+    }
+    cr_assert_eq(stand_usage(&stand).lost, 0u);
+    stand_close(&stand);
+    pair_close(p);
+}
+
 PairTest(iommu_virtio_iommu_mapper, failed_unmaps_that_nobody_asks_for_break_it_in_the_end)
 {
     struct virtq_region ranges[4];
@@ -332,6 +355,43 @@ PairTest(iommu_virtio_iommu_mapper, memory_is_mapped_by_its_guest_physical_addre
         stand_close(&stand);
         pair_close(p);
     }
+}
+
+PairTest(iommu_virtio_iommu_mapper, memory_that_may_not_be_written_is_not_mapped_for_it)
+{
+    static unsigned char memory[PAGE] __attribute__((aligned(4096)));
+    struct virtq_region range = stand_range(0);
+    struct virtq_direct constant;
+    struct stand stand;
+
+    cr_assert_eq(virtq_direct_init(&constant, memory, 0, PAGE - 1, VIRTQ_PERMISSION_READ), 0);
+    stand_prepare(&stand, p, 256, PAIR_DIRECT);
+    stand.config.physical = &constant.space;
+    stand_start(&stand);
+    cr_assert_eq(virtq_virtio_iommu_mapper_attach(&stand.mapper, ENDPOINT), 0);
+    range.base = memory;
+    cr_assert_eq(stand_map(&stand, &range, 1), VIRTQ_EFAULT);
+    range.permissions = VIRTQ_PERMISSION_READ;
+    cr_assert_eq(stand_map(&stand, &range, 1), 0);
+    stand_close(&stand);
+    pair_close(p);
+}
+
+/* Where a granule is a byte, one byte is legal for the device and not for the driver. */
+PairTest(iommu_virtio_iommu_mapper, the_last_address_is_above_the_first)
+{
+    struct virtq_region range = {0x100001, 0x100001, NULL, 3};
+    struct stand stand;
+
+    stand_prepare(&stand, p, 256, PAIR_DIRECT);
+    stand.device.granule = stand.settings.granule = 1;
+    stand_start(&stand);
+    cr_assert_eq(virtq_virtio_iommu_mapper_attach(&stand.mapper, ENDPOINT), 0);
+    cr_assert_eq(stand_map(&stand, &range, 1), VIRTQ_EINVAL);
+    range.last++;
+    cr_assert_eq(stand_map(&stand, &range, 1), 0);
+    stand_close(&stand);
+    pair_close(p);
 }
 
 PairTest(iommu_virtio_iommu_mapper, memory_without_an_address_maps_nothing_of_its_list)
