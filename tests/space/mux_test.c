@@ -2,6 +2,8 @@
 /* The mux space by itself: routing, order, all or nothing, windows. mux_queue_test.c has queues. */
 #include "virtq/space/mux.h"
 
+#include <stdbool.h>
+
 #include "mux_fixture.h"
 #include "support/random.h"
 
