@@ -7,20 +7,13 @@
 enum { FAILURES_PRINTED = 20 };
 
 const bench_view bench_views[] = {
-    bench_view_matrix,
-    bench_view_matrix_counts,
-    bench_view_pair,
-    bench_view_latency,
-    bench_view_crossings,
-    bench_view_cross,
-    bench_view_cross_floor,
-    bench_view_cross_requests,
-    bench_view_copy,
-    bench_view_stream,
-    bench_view_floor,
-    bench_view_lookup,
-    bench_view_viommu,
-    NULL,
+    bench_view_matrix,      bench_view_matrix_counts,
+    bench_view_pair,        bench_view_latency,
+    bench_view_crossings,   bench_view_cross,
+    bench_view_cross_floor, bench_view_cross_requests,
+    bench_view_copy,        bench_view_stream,
+    bench_view_floor,       bench_view_lookup,
+    bench_view_viommu,      NULL,
 };
 
 bool bench_views_one_processor(const json_t *root)
