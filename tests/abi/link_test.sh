@@ -10,7 +10,7 @@ set -euo pipefail
     echo 'typedef void (*any_function)(void);'
     echo 'extern any_function volatile functions[];'
     echo 'any_function volatile functions[] = {'
-    declared_names | sed 's/.*/    (any_function)&,/'
+    { declared_names && declared_names host; } | sed 's/.*/    (any_function)&,/'
     echo '};'
     echo 'int main(void) {'
     echo '    for (unsigned i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)'
@@ -20,9 +20,11 @@ set -euo pipefail
 } >"$scratch/link.c"
 
 include=(-I "$VIRTQ_SOURCE/include" -I "$VIRTQ_BUILD/include")
-"$CC" -std=c11 -Wall -Wextra -Werror "${include[@]}" "$scratch/link.c" -o "$scratch/static" "$VIRTQ_STATIC"
+"$CC" -std=c11 -Wall -Wextra -Werror "${include[@]}" "$scratch/link.c" -o "$scratch/static" \
+    "$VIRTQ_HOST_STATIC" "$VIRTQ_STATIC"
 "$scratch/static"
 "$CC" -std=c11 -Wall -Wextra -Werror "${include[@]}" "$scratch/link.c" -o "$scratch/shared" \
-    "$VIRTQ_SHARED" -Wl,-rpath,"$(dirname "$VIRTQ_SHARED")"
+    "$VIRTQ_HOST_SHARED" "$VIRTQ_SHARED" \
+    -Wl,-rpath,"$(dirname "$VIRTQ_HOST_SHARED")" -Wl,-rpath,"$(dirname "$VIRTQ_SHARED")"
 "$scratch/shared"
-echo "$(declared_names | wc -l) functions link from both libraries"
+echo "$({ declared_names && declared_names host; } | wc -l) functions link from both libraries"

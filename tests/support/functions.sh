@@ -6,6 +6,8 @@ VIRTQ_SOURCE=${VIRTQ_SOURCE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 VIRTQ_BUILD=${VIRTQ_BUILD:-$VIRTQ_SOURCE/build/release}
 VIRTQ_SHARED=${VIRTQ_SHARED:-$VIRTQ_BUILD/lib/libvirtq.so}
 VIRTQ_STATIC=${VIRTQ_STATIC:-$VIRTQ_BUILD/lib/libvirtq.a}
+VIRTQ_HOST_SHARED=${VIRTQ_HOST_SHARED:-$VIRTQ_BUILD/lib/host/libvirtq-host.so}
+VIRTQ_HOST_STATIC=${VIRTQ_HOST_STATIC:-$VIRTQ_BUILD/lib/host/libvirtq-host.a}
 CC=${CC:-cc}
 CXX=${CXX:-c++}
 CMAKE=${CMAKE:-cmake}
@@ -29,9 +31,11 @@ public_headers() {
     (cd "$VIRTQ_SOURCE/include" && find virtq -name '*.h' && echo virtq/version.h) | LC_ALL=C sort
 }
 
-# The names that the headers declare with VIRTQ_API, sorted.
+# declared_names [host]: the names that the headers declare with VIRTQ_API, sorted; those of libvirtq, or of libvirtq-host.
 declared_names() {
-    (cd "$VIRTQ_SOURCE/include" && find virtq -name '*.h*' ! -name api.h -print0 | xargs -0 cat) |
+    local where=(virtq -path virtq/host -prune -o)
+    [ "${1-}" != host ] || where=(virtq/host)
+    (cd "$VIRTQ_SOURCE/include" && find "${where[@]}" -name '*.h*' ! -name api.h -print0 | xargs -0 cat) |
         awk '
             /^[ \t]*#/ { directive = 1 }
             directive { directive = /\\$/; next }
@@ -53,11 +57,11 @@ declared_names() {
             }' | LC_ALL=C sort -u
 }
 
-# "name node" for every name in the version script, sorted.
+# mapped_names MAP: "name node" for every name in a version script, sorted.
 mapped_names() {
-    sed 's,/\*.*\*/,,' "$VIRTQ_SOURCE/lib/libvirtq.map" |
+    sed 's,/\*.*\*/,,' "$1" |
         awk '
-            /^LIBVIRTQ_[0-9.]+[ \t]*{/ { node = $1; next }
+            /^LIBVIRTQ_[A-Z0-9._]+[ \t]*{/ { node = $1; next }
             /^[ \t]*(global|local):/ { listing = /global/; next }
             listing && /;/ && !/}/ { gsub(/[ \t;]/, ""); print $0, node }' | LC_ALL=C sort
 }

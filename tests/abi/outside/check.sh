@@ -38,6 +38,9 @@ read -ra inline <<<"$(pkg-config --cflags libvirtq-inline)"
 build c "${CC:-cc}" -std=c11 -O2 "${warnings[@]}" "${cflags[@]}" "$here/library.c" "${libs[@]}"
 build c++ "${CXX:-c++}" -std=c++17 -O2 "${warnings_cxx[@]}" "${cflags[@]}" -xc++ "$here/library.c" -xnone "${libs[@]}"
 build c-static "${CC:-cc}" -std=c11 -O2 "${warnings[@]}" "${cflags[@]}" "$here/library.c" "$libdir/libvirtq.a"
+read -ra host_cflags <<<"$(pkg-config --cflags libvirtq-host)"
+read -ra host_libs <<<"$(pkg-config --libs libvirtq-host)"
+build c-host "${CC:-cc}" -std=c11 -O2 "${warnings[@]}" "${host_cflags[@]}" "$here/host.c" "${host_libs[@]}"
 build c-inline "${CC:-cc}" -std=c11 -O2 "${warnings[@]}" "${inline[@]}" "$here/inline.c"
 build c++-inline "${CXX:-c++}" -std=c++17 -O2 "${warnings_cxx[@]}" -Wno-pedantic "${inline[@]}" -xc++ "$here/inline.c"
 
@@ -47,7 +50,7 @@ if ! { "${CMAKE:-cmake}" -S "$here" -B "$scratch/cmake" -DCMAKE_PREFIX_PATH="$pr
     echo "FAIL: the CMake project" >&2
     exit 1
 fi
-for program in c c++ c-static c-inline c++-inline; do
+for program in c c++ c-static c-host c-inline c++-inline; do
     "$scratch/cmake/$program" >"$scratch/log" || {
         cat "$scratch/log"
         echo "FAIL: find_package: $program" >&2
