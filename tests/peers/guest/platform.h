@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What differs from machine to machine; each has a platform_NAME.c and a start_NAME.S. */
+#ifndef PEERS_GUEST_PLATFORM_H
+#define PEERS_GUEST_PLATFORM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Where the machine has its virtio-mmio transports, used or not. */
+struct platform_slots {
+    uintptr_t base;
+    uintptr_t stride;
+    unsigned count;
+};
+
+extern const struct platform_slots platform_slots;
+
+void platform_put(char letter);
+
+/* Ends the machine; 0 is success. */
+_Noreturn void platform_exit(int code);
+
+/* Routes the interrupt of a transport to platform_interrupted(); false: this machine only polls. */
+bool platform_open_interrupt(unsigned slot);
+
+/* How many interrupts have been served. */
+uint32_t platform_interrupts(void);
+
+/* Sleeps until platform_interrupts() is no longer `seen`. */
+void platform_sleep(uint32_t seen);
+
+/* Called by the platform, on an interrupt of a transport: makes the transport withdraw it. */
+void platform_interrupted(unsigned slot);
+
+/* The C program, called by start_NAME.S. */
+_Noreturn void guest_main(void);
+
+/* Device registers: single accesses that the compiler neither moves nor merges. */
+static inline uint32_t platform_read32(uintptr_t address)
+{
+    return *(volatile uint32_t *)address;
+}
+
+static inline void platform_write32(uintptr_t address, uint32_t value)
+{
+    *(volatile uint32_t *)address = value;
+}
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* QEMU's `virt` for arm: PL011, GICv2, and the end by semihosting. */
+#include "platform.h"
+
+#define UART 0x09000000u
+#define GIC_DISTRIBUTOR 0x08000000u
+#define GIC_CPU 0x08010000u
+#define FIRST_INTERRUPT 48u /* of slot 0: shared peripheral interrupt 16 */
+
+const struct platform_slots platform_slots = {0x0a000000u, 0x200u, 32};
+
+static volatile uint32_t interrupts;
+
+void platform_interrupt(void);
+
+void platform_put(char letter)
+{
+    platform_write32(UART, (uint8_t)letter);
+}
+
+_Noreturn void platform_exit(int code)
+{
+    const uint64_t arguments[2] = {0x20026u /* an application's own end */, (uint64_t)code};
+    register uint64_t operation __asm__("x0") = 0x18;
+    register const uint64_t *argument __asm__("x1") = arguments;
+
+    __asm__ __volatile__("hlt #0xf000" ::"r"(operation), "r"(argument) : "memory");
+    for (;;) {
+        __asm__ __volatile__("wfi");
+    }
+}
+
+bool platform_open_interrupt(unsigned slot)
+{
+    unsigned id = FIRST_INTERRUPT + slot;
+
+    platform_write32(GIC_DISTRIBUTOR, 1);
+    *(volatile uint8_t *)(uintptr_t)(GIC_DISTRIBUTOR + 0x800u + id) = 1; /* to processor 0 */
+    platform_write32(GIC_DISTRIBUTOR + 0x100u + id / 32 * 4, 1u << (id % 32));
+    platform_write32(GIC_CPU + 4u, 0xff); /* every priority */
+    platform_write32(GIC_CPU, 1);
+    __asm__ __volatile__("msr daifclr, #2" ::: "memory");
+    return true;
+}
+
+/* Called by start_aarch64.S. */
+void platform_interrupt(void)
+{
+    uint32_t id = platform_read32(GIC_CPU + 0xcu);
+
+    if ((id & 0x3ffu) < FIRST_INTERRUPT ||
+        (id & 0x3ffu) >= FIRST_INTERRUPT + platform_slots.count) {
+        return; /* spurious */
+    }
+    platform_interrupted((id & 0x3ffu) - FIRST_INTERRUPT);
+    platform_write32(GIC_CPU + 0x10u, id);
+    interrupts++;
+}
+
+uint32_t platform_interrupts(void)
+{
+    return interrupts;
+}
+
+void platform_sleep(uint32_t seen)
+{
+    /* Masked between the look and the sleep, or the one awaited comes in between; a masked one
+     * still wakes. */
+    while (interrupts == seen) {
+        __asm__ __volatile__("msr daifset, #2" ::: "memory");
+        if (interrupts == seen) {
+            __asm__ __volatile__("wfi" ::: "memory");
+        }
+        __asm__ __volatile__("msr daifclr, #2\n\tisb" ::: "memory");
+    }
+}

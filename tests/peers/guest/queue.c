@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "queue.h"
+
+#include "console.h"
+#include "platform.h"
+
+#define SIZE_SPLIT 16u
+#define SIZE_PACKED 12u /* no power of two: the ring's end is elsewhere than the index's */
+
+static struct {
+    uint64_t memory[0x20000 / 8];
+    size_t taken;
+} arena __attribute__((aligned(4096)));
+
+static void *take(size_t size, size_t align)
+{
+    size_t at = (arena.taken + align - 1) / align * align;
+
+    check(size <= sizeof(arena.memory) && at <= sizeof(arena.memory) - size, "memory");
+    arena.taken = at + size;
+    return (unsigned char *)arena.memory + at;
+}
+
+void queue_close_all(void)
+{
+    arena.taken = 0;
+}
+
+static uint32_t size_of(const struct transport *transport, uint32_t size_max)
+{
+    uint32_t size =
+        virtq_feature_has(transport->features, VIRTIO_F_RING_PACKED) ? SIZE_PACKED : SIZE_SPLIT;
+
+    while (size > size_max) {
+        size /= 2;
+    }
+    return size;
+}
+
+void queue_open(struct queue *queue, struct transport *transport, unsigned index,
+                struct virtq_space *space)
+{
+    struct virtq_driver_config config = VIRTQ_DRIVER_CONFIG_INIT;
+    struct virtq_area_addresses addresses;
+    struct virtq_layout layout;
+    size_t size;
+
+    config.features = transport->features;
+    config.format = virtq_feature_has(config.features, VIRTIO_F_RING_PACKED) ? VIRTQ_FORMAT_PACKED
+                                                                             : VIRTQ_FORMAT_SPLIT;
+    config.size = size_of(transport, transport->ops->select(transport, index));
+    config.flags = VIRTQ_DRIVER_STRICT_LENGTH;
+    config.segments_max = QUEUE_SEGMENTS_MAX;
+    config.notify_id = (uint16_t)index;
+    config.space = space;
+    check(virtq_layout_init((enum virtq_format)config.format, config.size, &layout) == VIRTQ_OK,
+          "the layout");
+    virtq_layout_areas(&layout, take((size_t)layout.size, layout.align), &config.areas);
+    if (virtq_feature_has(config.features, VIRTIO_F_INDIRECT_DESC)) {
+        config.tables = take(virtq_driver_tables_size(&config), VIRTQ_CACHE_LINE);
+    }
+    size = virtq_driver_size(&config);
+    check(virtq_driver_init(take(size, VIRTQ_CACHE_LINE), size, &config, &queue->driver) ==
+              VIRTQ_OK,
+          "the queue");
+    virtq_driver_disable_notify(queue->driver);
+    queue->transport = transport;
+    queue->index = index;
+    queue->sleeps = false;
+    virtq_driver_addresses(queue->driver, &addresses);
+    transport->ops->enable(transport, config.size, &addresses);
+}
+
+bool queue_add(struct queue *queue, const struct virtq_buffer *buffer)
+{
+    int added = virtq_driver_add(queue->driver, buffer, 1);
+
+    if (added == VIRTQ_EFULL) {
+        return false;
+    }
+    check(added == 1, "a buffer is added");
+    return true;
+}
+
+void queue_kick(struct queue *queue)
+{
+    uint32_t data;
+
+    (void)virtq_driver_publish(queue->driver);
+    if (virtq_driver_needs_notify(queue->driver, &data)) {
+        queue->transport->ops->notify(queue->transport, queue->index, data);
+    }
+}
+
+unsigned queue_wait(struct queue *queue, struct virtq_completion *done, unsigned count)
+{
+    for (;;) {
+        uint32_t seen = platform_interrupts();
+        int taken = virtq_driver_poll(queue->driver, done, count);
+
+        if (taken < 0) {
+            struct virtq_fault fault;
+
+            virtq_driver_fault(queue->driver, &fault);
+            fail_at(virtq_reason_name(fault.reason), fault.position, (uint32_t)fault.value);
+        }
+        if (taken > 0) {
+            return (unsigned)taken;
+        }
+        if (queue->sleeps && !virtq_driver_enable_notify(queue->driver)) {
+            platform_sleep(seen);
+        }
+    }
+}
+
+void queue_describe(const struct queue *queue)
+{
+    uint64_t features = queue->transport->features;
+
+    console_pair("packed", (uint32_t)virtq_feature_has(features, VIRTIO_F_RING_PACKED));
+    console_pair("event", (uint32_t)virtq_feature_has(features, VIRTIO_F_EVENT_IDX));
+    console_pair("indirect", (uint32_t)virtq_feature_has(features, VIRTIO_F_INDIRECT_DESC));
+    console_pair("order", (uint32_t)virtq_feature_has(features, VIRTIO_F_IN_ORDER));
+    console_pair("size", virtq_driver_room(queue->driver));
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A virtio device as the guest sees it, whatever bus it is on. [virtio 1.4, Virtio Transport
+ * Options] */
+#ifndef PEERS_GUEST_TRANSPORT_H
+#define PEERS_GUEST_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <virtq/virtq.h>
+
+#define STATUS_ACKNOWLEDGE 1u
+#define STATUS_DRIVER 2u
+#define STATUS_DRIVER_OK 4u
+#define STATUS_FEATURES_OK 8u
+#define STATUS_NEEDS_RESET 64u
+
+struct transport;
+
+struct transport_ops {
+    uint32_t (*read_status)(struct transport *transport);
+    void (*write_status)(struct transport *transport, uint32_t status);
+    uint64_t (*offered)(struct transport *transport);
+    void (*accept)(struct transport *transport, uint64_t features);
+    /* The largest size of a queue; 0: there is no such queue. */
+    uint32_t (*select)(struct transport *transport, unsigned queue);
+    /* Enables the queue that was selected. */
+    void (*enable)(struct transport *transport, uint32_t size,
+                   const struct virtq_area_addresses *addresses);
+    void (*notify)(struct transport *transport, unsigned queue, uint32_t data);
+    /* Makes the device withdraw its interrupt. */
+    void (*acknowledge)(struct transport *transport);
+    uint32_t (*read_config)(struct transport *transport, unsigned offset);
+};
+
+struct transport {
+    const struct transport_ops *ops;
+    uintptr_t base; /* of the registers */
+    unsigned slot;
+    uint64_t features; /* those negotiated */
+};
+
+/* Finds the n-th device of a type on virtio-mmio. */
+bool mmio_find(unsigned type, unsigned n, struct transport *transport);
+
+/* Resets the device and agrees with it: on what it offers and `wanted` has. */
+void transport_open(struct transport *transport, uint64_t wanted);
+
+/* The device may begin. */
+void transport_start(struct transport *transport);
+
+/* Nothing of the device is in use from here on. */
+void transport_stop(struct transport *transport);
+
+#endif

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# What the tests with guests share: build the guest of tests/peers/guest for a processor, run it in QEMU, judge the disk it leaves.
+# Logs, images and programs stay in the build tree, under peers/. With VIRTQ_PEERS=all more is run.
+# shellcheck shell=bash disable=SC2034
+# shellcheck source=../support/functions.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../support/functions.sh"
+
+peers=$VIRTQ_SOURCE/tests/peers
+sectors=1024
+ran=0
+seconds=60 # after which a guest is ended
+runtime=(-lgcc) # what the compiler calls by itself
+
+# What of the core the guest uses; the linker says when that is not all.
+guest_core() {
+    find "$VIRTQ_SOURCE/lib" -maxdepth 1 -name '*.c'
+    find "$VIRTQ_SOURCE/lib/split" "$VIRTQ_SOURCE/lib/packed" -name '*.c'
+    printf '%s\n' "$VIRTQ_SOURCE"/lib/space/{direct,premapped,region}.c
+}
+
+# need COMMAND...: or the test is skipped, visibly.
+need() {
+    local command
+    for command in "$@"; do
+        command -v "$command" >/dev/null || skip "no $command here"
+    done
+}
+
+# guest_build NAME COMPILER BASE FLAG...: $work/guest.elf
+guest_build() {
+    local name=$1 compiler=$2 base=$3 sources objects=() source
+    shift 3
+    work=$VIRTQ_BUILD/peers/$name
+    rm -rf "$work"
+    mkdir -p "$work/objects"
+    mapfile -t sources < <(guest_core && find "$peers/guest" -name '*.c' ! -name 'platform_*' && printf '%s\n' "$peers/guest/platform_$name.c")
+    # memcpy must not become a call of memcpy; nothing of a C library is there to be found.
+    local flags=(-std=gnu11 -O2 -ffreestanding -nostdlib -nostdinc -fno-pic -fno-stack-protector -fno-tree-loop-distribute-patterns
+        -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wundef -Werror "$@"
+        -isystem "$VIRTQ_SOURCE/lib/freestanding" -isystem "$("$compiler" -print-file-name=include)"
+        -I "$VIRTQ_SOURCE/include" -I "$VIRTQ_BUILD/include" -I "$VIRTQ_SOURCE/lib")
+    # shellcheck disable=SC2016
+    printf '%s\0' "${sources[@]}" "$peers/guest/start_$name.S" | xargs -0 -n 1 -P 2 bash -c '
+        source=${*: -1}
+        "${@:2:$#-2}" -c "$source" -o "$1/$(basename "$(dirname "$source")")-$(basename "$source").o"' \
+        compile "$work/objects" "$compiler" "${flags[@]}" >"$work/build.log" 2>&1 ||
+        { cat "$work/build.log" >&2 && fail "$name: the guest does not compile"; }
+    "$compiler" "$@" -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--no-warn-rwx-segments -Wl,-z,noexecstack -Wl,--defsym=GUEST_BASE="$base" \
+        -T "$peers/guest/guest.ld" "$work"/objects/*.o "${runtime[@]}" -o "$work/guest.elf" >>"$work/build.log" 2>&1 ||
+        { cat "$work/build.log" >&2 && fail "$name: the guest does not link"; }
+    "$CC" -std=c11 -O2 -Wall -Wextra -Werror "$peers/image.c" -o "$work/image"
+}
+
+# guest_run LABEL PROPERTIES EXIT EXPECT COMMAND...: runs QEMU, with a disk and a source of noise that have these properties; it must end
+# with that code, say EXPECT about both, and leave the disk as it should be.
+guest_run() {
+    local label=$1 properties=$2 expected=$3 expect=$4 code=0 started log=$work/$1.log disk=$work/$1.img
+    shift 4
+    "$work/image" make "$disk" $sectors || fail "$label: no image"
+    started=$(date +%s%N)
+    timeout --kill-after=5 "$seconds" "$@" -nodefaults -no-user-config -display none -no-reboot -kernel "$work/guest.elf" \
+        -global virtio-mmio.force-legacy=false -serial file:"$log" \
+        -drive if=none,id=d0,format=raw,file="$disk" -device "virtio-blk-device,drive=d0,serial=virtq$properties" \
+        -object rng-builtin,id=r0 -device "virtio-rng-device,rng=r0${properties//,queue-size=[0-9]*/}" \
+        </dev/null >"$work/$label.qemu" 2>&1 || code=$?
+    if [ "$code" -ne "$expected" ] || ! grep -q '^guest: passed' "$log"; then
+        cat "$work/$label.qemu" "$log" >&2 || true
+        fail "$label: QEMU ended with $code"
+    fi
+    [ "$(grep -c "^\(blk\|rng\): .*$expect" "$log")" -ge 2 ] || { cat "$log" >&2; fail "$label: not what was to be negotiated: $expect"; }
+    "$work/image" check "$disk" $sectors || fail "$label: the disk does not hold what the guest wrote"
+    rm -f "$disk"
+    ran=$((ran + 1))
+    printf 'PASS %-44s %s ms; %s\n' "$label" $((($(date +%s%N) - started) / 1000000)) "$(sed -n 's/^\(blk\): /\1 /p' "$log" | tail -1)"
+}
+
+# guest_matrix NAME EXIT COMMAND...: every combination of format, event index and indirect tables.
+guest_matrix() {
+    local name=$1 expected=$2 packed event indirect
+    shift 2
+    for packed in off on; do
+        for event in on off; do
+            for indirect in on off; do
+                guest_run "$name-packed-$packed-event-$event-indirect-$indirect" ",packed=$packed,event_idx=$event,indirect_desc=$indirect" "$expected" \
+                    "packed=$(bit $packed) event=$(bit $event) indirect=$(bit $indirect)" "$@"
+            done
+        done
+    done
+    echo "$ran passed, 0 failed"
+}
+
+bit() {
+    if [ "$1" = on ]; then echo 1; else echo 0; fi
+}
