@@ -8,7 +8,11 @@
 peers=$VIRTQ_SOURCE/tests/peers
 sectors=1024
 ran=0
-seconds=60 # after which a guest is ended
+bus=device    # of the virtio devices: device (virtio-mmio) or pci
+noise=yes     # whether there is a source of noise
+iommu=no      # whether there is a virtio-iommu in front of the disk
+modules=()    # of the core, beyond what every guest uses
+seconds=${VIRTQ_PEERS_SECONDS:-60} # after which a guest is ended
 runtime=(-lgcc) # what the compiler calls by itself
 
 # What of the core the guest uses; the linker says when that is not all.
@@ -16,6 +20,12 @@ guest_core() {
     find "$VIRTQ_SOURCE/lib" -maxdepth 1 -name '*.c'
     find "$VIRTQ_SOURCE/lib/split" "$VIRTQ_SOURCE/lib/packed" -name '*.c'
     printf '%s\n' "$VIRTQ_SOURCE"/lib/space/{direct,premapped,region}.c
+}
+
+# What a guest needs for virtio-pci and a virtio-iommu.
+guest_modules_pci() {
+    modules=("$peers"/guest/{pci,iommu}.c "$VIRTQ_SOURCE"/lib/iommu/{iova*,pages,virtio_iommu_driver*,virtio_iommu_mapper,virtio_iommu_properties}.c
+        "$VIRTQ_SOURCE"/lib/iommu/{virtio_iommu_settings,virtio_iommu_events}.c "$VIRTQ_SOURCE"/lib/space/{iommu,iommu_place}.c)
 }
 
 # need COMMAND...: or the test is skipped, visibly.
@@ -26,21 +36,21 @@ need() {
     done
 }
 
-# guest_build NAME COMPILER BASE FLAG...: $work/guest.elf
+# guest_build NAME MACHINE COMPILER BASE FLAG...: $work/guest.elf, with the start-up code of that machine
 guest_build() {
-    local name=$1 compiler=$2 base=$3 sources objects=() source
-    shift 3
+    local name=$1 machine=$2 compiler=$3 base=$4 sources
+    shift 4
     work=$VIRTQ_BUILD/peers/$name
     rm -rf "$work"
     mkdir -p "$work/objects"
-    mapfile -t sources < <(guest_core && find "$peers/guest" -name '*.c' ! -name 'platform_*' && printf '%s\n' "$peers/guest/platform_$name.c")
+    mapfile -t sources < <(guest_core && printf '%s\n' "${modules[@]}" "$peers/guest/platform_$machine.c" "$peers"/guest/{block,console,entropy,main,mmio,queue,string,transport}.c)
     # memcpy must not become a call of memcpy; nothing of a C library is there to be found.
     local flags=(-std=gnu11 -O2 -ffreestanding -nostdlib -nostdinc -fno-pic -fno-stack-protector -fno-tree-loop-distribute-patterns
         -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wundef -Werror "$@"
         -isystem "$VIRTQ_SOURCE/lib/freestanding" -isystem "$("$compiler" -print-file-name=include)"
         -I "$VIRTQ_SOURCE/include" -I "$VIRTQ_BUILD/include" -I "$VIRTQ_SOURCE/lib")
     # shellcheck disable=SC2016
-    printf '%s\0' "${sources[@]}" "$peers/guest/start_$name.S" | xargs -0 -n 1 -P 2 bash -c '
+    printf '%s\0' "${sources[@]}" "$peers/guest/start_$machine.S" | xargs -0 -n 1 -P 2 bash -c '
         source=${*: -1}
         "${@:2:$#-2}" -c "$source" -o "$1/$(basename "$(dirname "$source")")-$(basename "$source").o"' \
         compile "$work/objects" "$compiler" "${flags[@]}" >"$work/build.log" 2>&1 ||
@@ -56,12 +66,15 @@ guest_build() {
 guest_run() {
     local label=$1 properties=$2 expected=$3 expect=$4 code=0 started log=$work/$1.log disk=$work/$1.img
     shift 4
+    local devices=()
+    [ $iommu = no ] || devices=(-device "virtio-iommu-pci${properties/,iommu_platform=on/}")
+    devices+=(-device "virtio-blk-$bus,drive=d0,serial=virtq$properties")
+    [ $noise = no ] || devices+=(-object "rng-builtin,id=r0" -device "virtio-rng-$bus,rng=r0$properties")
     "$work/image" make "$disk" $sectors || fail "$label: no image"
     started=$(date +%s%N)
     timeout --kill-after=5 "$seconds" "$@" -nodefaults -no-user-config -display none -no-reboot -kernel "$work/guest.elf" \
         -global virtio-mmio.force-legacy=false -serial file:"$log" \
-        -drive if=none,id=d0,format=raw,file="$disk" -device "virtio-blk-device,drive=d0,serial=virtq$properties" \
-        -object rng-builtin,id=r0 -device "virtio-rng-device,rng=r0${properties//,queue-size=[0-9]*/}" \
+        -drive if=none,id=d0,format=raw,file="$disk" "${devices[@]}" \
         </dev/null >"$work/$label.qemu" 2>&1 || code=$?
     if [ "$code" -ne "$expected" ] || ! grep -q '^guest: passed' "$log"; then
         cat "$work/$label.qemu" "$log" >&2 || true
@@ -71,17 +84,18 @@ guest_run() {
     "$work/image" check "$disk" $sectors || fail "$label: the disk does not hold what the guest wrote"
     rm -f "$disk"
     ran=$((ran + 1))
-    printf 'PASS %-44s %s ms; %s\n' "$label" $((($(date +%s%N) - started) / 1000000)) "$(sed -n 's/^\(blk\): /\1 /p' "$log" | tail -1)"
+    printf 'PASS %-52s %4s ms; %s\n' "$label" $((($(date +%s%N) - started) / 1000000)) "$(grep -E '^(blk|iommu): ' "$log" | tail -1)"
 }
 
-# guest_matrix NAME EXIT COMMAND...: every combination of format, event index and indirect tables.
+# guest_matrix NAME PROPERTIES EXIT COMMAND...: every combination of format, event index and indirect tables, with more properties.
 guest_matrix() {
-    local name=$1 expected=$2 packed event indirect
-    shift 2
+    local name=$1 properties=$2 expected=$3 packed event indirect
+    shift 3
     for packed in off on; do
         for event in on off; do
             for indirect in on off; do
-                guest_run "$name-packed-$packed-event-$event-indirect-$indirect" ",packed=$packed,event_idx=$event,indirect_desc=$indirect" "$expected" \
+                guest_run "$name-packed-$packed-event-$event-indirect-$indirect" \
+                    "$properties,packed=$packed,event_idx=$event,indirect_desc=$indirect" "$expected" \
                     "packed=$(bit $packed) event=$(bit $event) indirect=$(bit $indirect)" "$@"
             done
         done

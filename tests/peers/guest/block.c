@@ -32,6 +32,7 @@ struct request {
 
 static struct request requests[REQUESTS];
 static uint32_t completed;
+static bool disk_written; /* the guest has been over the disk once */
 
 static uint32_t le32(uint32_t value)
 {
@@ -80,12 +81,12 @@ static bool send(struct queue *queue, struct request *request)
 /* What came back, judged; a read has to have brought what `writer` would have written. */
 static void judge(const struct request *request, uint32_t len, uint32_t after_writing)
 {
-    uint32_t written = request->type == REQUEST_IN ? request->bytes + 1 : 1;
+    uint32_t expected = request->type == REQUEST_IN ? request->bytes + 1 : 1;
 
     if (request->status != STATUS_OK) {
         fail_at("a request's status", request->sector, request->status);
     }
-    if (len != written) {
+    if (len != expected) {
         fail_at("a used length", request->sector, len);
     }
     for (uint32_t at = 0; request->type == REQUEST_IN && at < request->bytes;
@@ -193,9 +194,10 @@ static void traffic(struct queue *queue, uint32_t sectors, const char *how)
     uint32_t seen = platform_interrupts();
 
     completed = 0;
-    if (!queue->sleeps) { /* the first time */
+    if (!disk_written) {
         pass(queue, REQUEST_IN, sectors, 0);
     }
+    disk_written = true;
     pass(queue, REQUEST_OUT, sectors, 1);
     if (virtq_feature_has(queue->transport->features, BLOCK_F_FLUSH)) {
         check(single(queue, REQUEST_FLUSH, 0, 0) == STATUS_OK, "a flush");
@@ -210,6 +212,28 @@ static void traffic(struct queue *queue, uint32_t sectors, const char *how)
     console_text("\n");
 }
 
+/* A reset with requests in the queue that the device has not been told of: none is carried out, and
+ * all come back. */
+static void restart(struct queue *queue)
+{
+    unsigned sent = 0;
+
+    for (unsigned i = 0; i < 2; i++) {
+        requests[i].type = REQUEST_IN;
+        requests[i].sector = 0;
+        requests[i].bytes = PATTERN_SECTOR;
+        memset(requests[i].data, 0x5a, PATTERN_SECTOR);
+        sent += send(queue, &requests[i]) ? 1 : 0;
+    }
+    (void)virtq_driver_publish(queue->driver);
+    check(queue_restart(queue) == sent, "what was not used comes back");
+    for (unsigned i = 0; i < 2; i++) {
+        requests[i].out = false;
+        check(requests[i].status == STATUS_UNTOUCHED && requests[i].data[0] == 0x5a,
+              "a queue that was reset is not served");
+    }
+}
+
 void block_run(struct transport *transport, struct virtq_space *space)
 {
     struct queue queue;
@@ -220,11 +244,14 @@ void block_run(struct transport *transport, struct virtq_space *space)
     transport_start(transport);
     sectors = transport->ops->read_config(transport, 0);
     traffic(&queue, sectors, " polled");
+    if (virtq_feature_has(transport->features, VIRTIO_F_RING_RESET)) {
+        restart(&queue);
+        traffic(&queue, sectors, " after a reset of its queue");
+    }
     if (platform_open_interrupt(transport->slot)) {
         queue.sleeps = true;
         traffic(&queue, sectors, " by interrupt");
     }
     transport_stop(transport);
-    virtq_driver_destroy(queue.driver);
-    queue_close_all();
+    queue_close(&queue);
 }

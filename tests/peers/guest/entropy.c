@@ -86,6 +86,5 @@ void entropy_run(struct transport *transport, struct virtq_space *space)
         traffic(&queue, " by interrupt");
     }
     transport_stop(transport);
-    virtq_driver_destroy(queue.driver);
-    queue_close_all();
+    queue_close(&queue);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A guest without an operating system: drives a disk and a source of noise over virtio-mmio, says
- * so, and ends the machine. */
+/* A guest without an operating system: drives a disk, then a source of noise where there is one,
+ * over virtio-mmio or virtio-pci; behind a virtio-iommu if there is one. Says so, and ends the
+ * machine. */
 #include "block.h"
 #include "console.h"
 #include "entropy.h"
+#include "iommu.h"
 #include "platform.h"
 
 static struct transport current; /* the one whose interrupts are open */
@@ -15,6 +17,36 @@ void platform_interrupted(unsigned slot)
     }
 }
 
+#ifdef GUEST_PCI
+static void run_pci(struct virtq_space *memory)
+{
+    struct transport iommu;
+
+    check(pci_find(BLOCK_TYPE, &current), "there is a disk");
+    if (pci_find(IOMMU_TYPE, &iommu)) {
+        struct virtq_space *mapped;
+
+        iommu_open(&iommu, memory);
+        mapped = iommu_attach(current.endpoint);
+        block_run(&current, mapped);
+        iommu_refuses(&current);
+        block_run(&current, mapped);
+        iommu_describe();
+        return;
+    }
+    block_run(&current, memory);
+    check(pci_find(ENTROPY_TYPE, &current), "there is a source of noise");
+    entropy_run(&current, memory);
+}
+#endif
+
+static void run_mmio(struct virtq_space *memory)
+{
+    block_run(&current, memory);
+    check(mmio_find(ENTROPY_TYPE, 0, &current), "there is a source of noise");
+    entropy_run(&current, memory);
+}
+
 _Noreturn void guest_main(void)
 {
     struct virtq_direct direct;
@@ -23,10 +55,15 @@ _Noreturn void guest_main(void)
     check(virtq_direct_init(&direct, NULL, 0, UINTPTR_MAX,
                             VIRTQ_PERMISSION_READ | VIRTQ_PERMISSION_WRITE) == VIRTQ_OK,
           "the space");
-    check(mmio_find(BLOCK_TYPE, 0, &current), "there is a disk");
-    block_run(&current, &direct.space);
-    check(mmio_find(ENTROPY_TYPE, 0, &current), "there is a source of noise");
-    entropy_run(&current, &direct.space);
+    if (mmio_find(BLOCK_TYPE, 0, &current)) {
+        run_mmio(&direct.space);
+    } else {
+#ifdef GUEST_PCI
+        run_pci(&direct.space);
+#else
+        check(false, "there is a disk");
+#endif
+    }
     console_text("guest: passed\n");
     platform_exit(0);
 }

@@ -111,15 +111,16 @@ static uint32_t read_config(struct transport *transport, unsigned offset)
     return get(transport, CONFIG + offset);
 }
 
-static const struct transport_ops operations = {read_status, write_status, offered,
-                                                accept,      select_queue, enable,
-                                                notify,      acknowledge,  read_config};
+static const struct transport_ops operations = {read_status,  write_status, offered, accept,
+                                                select_queue, enable,       notify,  acknowledge,
+                                                read_config,  NULL};
 
 bool mmio_find(unsigned type, unsigned n, struct transport *transport)
 {
     for (unsigned slot = 0; slot < platform_slots.count; slot++) {
-        *transport = (struct transport){
-            &operations, platform_slots.base + slot * platform_slots.stride, slot, 0};
+        *transport = (struct transport){.ops = &operations,
+                                        .base = platform_slots.base + slot * platform_slots.stride,
+                                        .slot = slot};
         if (get(transport, MAGIC) == 0x74726976u && get(transport, VERSION) == 2 &&
             get(transport, DEVICE_ID) == type && n-- == 0) {
             return true;

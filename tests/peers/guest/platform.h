@@ -15,6 +15,15 @@ struct platform_slots {
 
 extern const struct platform_slots platform_slots;
 
+/* The configuration space of PCI bus 0, and memory for BARs; only where GUEST_PCI is defined. */
+struct platform_pci {
+    uintptr_t config;
+    uintptr_t memory;
+    uintptr_t memory_end;
+};
+
+extern const struct platform_pci platform_pci;
+
 void platform_put(char letter);
 
 /* Ends the machine; 0 is success. */
@@ -36,6 +45,26 @@ void platform_interrupted(unsigned slot);
 _Noreturn void guest_main(void);
 
 /* Device registers: single accesses that the compiler neither moves nor merges. */
+static inline uint8_t platform_read8(uintptr_t address)
+{
+    return *(volatile uint8_t *)address;
+}
+
+static inline void platform_write8(uintptr_t address, uint8_t value)
+{
+    *(volatile uint8_t *)address = value;
+}
+
+static inline uint16_t platform_read16(uintptr_t address)
+{
+    return *(volatile uint16_t *)address;
+}
+
+static inline void platform_write16(uintptr_t address, uint16_t value)
+{
+    *(volatile uint16_t *)address = value;
+}
+
 static inline uint32_t platform_read32(uintptr_t address)
 {
     return *(volatile uint32_t *)address;

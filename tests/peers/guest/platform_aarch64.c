@@ -8,6 +8,7 @@
 #define FIRST_INTERRUPT 48u /* of slot 0: shared peripheral interrupt 16 */
 
 const struct platform_slots platform_slots = {0x0a000000u, 0x200u, 32};
+const struct platform_pci platform_pci = {0x3f000000u, 0x10000000u, 0x3eff0000u};
 
 static volatile uint32_t interrupts;
 
@@ -34,8 +35,11 @@ bool platform_open_interrupt(unsigned slot)
 {
     unsigned id = FIRST_INTERRUPT + slot;
 
+    if (slot >= platform_slots.count) {
+        return false;
+    }
     platform_write32(GIC_DISTRIBUTOR, 1);
-    *(volatile uint8_t *)(uintptr_t)(GIC_DISTRIBUTOR + 0x800u + id) = 1; /* to processor 0 */
+    platform_write8(GIC_DISTRIBUTOR + 0x800u + id, 1); /* to processor 0 */
     platform_write32(GIC_DISTRIBUTOR + 0x100u + id / 32 * 4, 1u << (id % 32));
     platform_write32(GIC_CPU + 4u, 0xff); /* every priority */
     platform_write32(GIC_CPU, 1);

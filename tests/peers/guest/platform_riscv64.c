@@ -17,7 +17,7 @@ static volatile uint32_t interrupts;
 
 void platform_put(char letter)
 {
-    *(volatile uint8_t *)(uintptr_t)UART = (uint8_t)letter;
+    platform_write8(UART, (uint8_t)letter);
 }
 
 _Noreturn void platform_exit(int code)
@@ -51,6 +51,9 @@ bool platform_open_interrupt(unsigned slot)
 {
     unsigned id = FIRST_INTERRUPT + slot;
 
+    if (slot >= platform_slots.count) {
+        return false;
+    }
     __asm__ __volatile__("csrw mtvec, %0" ::"r"(trap));
     platform_write32(PLIC + id * 4, 1);
     platform_write32(PLIC_ENABLE, platform_read32(PLIC_ENABLE) | 1u << id);

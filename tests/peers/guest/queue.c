@@ -21,11 +21,6 @@ static void *take(size_t size, size_t align)
     return (unsigned char *)arena.memory + at;
 }
 
-void queue_close_all(void)
-{
-    arena.taken = 0;
-}
-
 static uint32_t size_of(const struct transport *transport, uint32_t size_max)
 {
     uint32_t size =
@@ -37,38 +32,72 @@ static uint32_t size_of(const struct transport *transport, uint32_t size_max)
     return size;
 }
 
+/* The ring's memory, for config->size descriptors. */
+static void place_ring(struct virtq_driver_config *config)
+{
+    struct virtq_layout layout;
+
+    check(virtq_layout_init((enum virtq_format)config->format, config->size, &layout) == VIRTQ_OK,
+          "the layout");
+    virtq_layout_areas(&layout, take((size_t)layout.size, layout.align), &config->areas);
+}
+
+static void enable(struct queue *queue)
+{
+    struct virtq_area_addresses addresses;
+
+    virtq_driver_disable_notify(queue->driver);
+    virtq_driver_addresses(queue->driver, &addresses);
+    queue->transport->ops->enable(queue->transport, queue->config.size, &addresses);
+}
+
 void queue_open(struct queue *queue, struct transport *transport, unsigned index,
                 struct virtq_space *space)
 {
-    struct virtq_driver_config config = VIRTQ_DRIVER_CONFIG_INIT;
-    struct virtq_area_addresses addresses;
-    struct virtq_layout layout;
+    struct virtq_driver_config *config = &queue->config;
     size_t size;
 
-    config.features = transport->features;
-    config.format = virtq_feature_has(config.features, VIRTIO_F_RING_PACKED) ? VIRTQ_FORMAT_PACKED
-                                                                             : VIRTQ_FORMAT_SPLIT;
-    config.size = size_of(transport, transport->ops->select(transport, index));
-    config.flags = VIRTQ_DRIVER_STRICT_LENGTH;
-    config.segments_max = QUEUE_SEGMENTS_MAX;
-    config.notify_id = (uint16_t)index;
-    config.space = space;
-    check(virtq_layout_init((enum virtq_format)config.format, config.size, &layout) == VIRTQ_OK,
-          "the layout");
-    virtq_layout_areas(&layout, take((size_t)layout.size, layout.align), &config.areas);
-    if (virtq_feature_has(config.features, VIRTIO_F_INDIRECT_DESC)) {
-        config.tables = take(virtq_driver_tables_size(&config), VIRTQ_CACHE_LINE);
+    *queue = (struct queue){.transport = transport, .index = index, .memory = arena.taken};
+    *config = (struct virtq_driver_config)VIRTQ_DRIVER_CONFIG_INIT;
+    config->features = transport->features;
+    config->format = virtq_feature_has(config->features, VIRTIO_F_RING_PACKED) ? VIRTQ_FORMAT_PACKED
+                                                                               : VIRTQ_FORMAT_SPLIT;
+    config->size = size_of(transport, transport->ops->select(transport, index));
+    config->flags = VIRTQ_DRIVER_STRICT_LENGTH;
+    config->segments_max = QUEUE_SEGMENTS_MAX;
+    config->notify_id = (uint16_t)index;
+    config->space = space;
+    place_ring(config);
+    if (virtq_feature_has(config->features, VIRTIO_F_INDIRECT_DESC)) {
+        config->tables = take(virtq_driver_tables_size(config), VIRTQ_CACHE_LINE);
     }
-    size = virtq_driver_size(&config);
-    check(virtq_driver_init(take(size, VIRTQ_CACHE_LINE), size, &config, &queue->driver) ==
-              VIRTQ_OK,
+    size = virtq_driver_size(config);
+    check(virtq_driver_init(take(size, VIRTQ_CACHE_LINE), size, config, &queue->driver) == VIRTQ_OK,
           "the queue");
-    virtq_driver_disable_notify(queue->driver);
-    queue->transport = transport;
-    queue->index = index;
-    queue->sleeps = false;
-    virtq_driver_addresses(queue->driver, &addresses);
-    transport->ops->enable(transport, config.size, &addresses);
+    enable(queue);
+}
+
+void queue_close(struct queue *queue)
+{
+    virtq_driver_destroy(queue->driver);
+    arena.taken = queue->memory;
+}
+
+unsigned queue_restart(struct queue *queue)
+{
+    unsigned outstanding = 0;
+    void *cookie;
+
+    queue->transport->ops->reset_queue(queue->transport, queue->index);
+    while (virtq_driver_detach(queue->driver, &cookie) == 1) {
+        outstanding++;
+    }
+    queue->config.size /= 2;
+    place_ring(&queue->config);
+    check(virtq_driver_resize(queue->driver, &queue->config) == VIRTQ_OK, "resize");
+    (void)queue->transport->ops->select(queue->transport, queue->index);
+    enable(queue);
+    return outstanding;
 }
 
 bool queue_add(struct queue *queue, const struct virtq_buffer *buffer)
@@ -121,5 +150,6 @@ void queue_describe(const struct queue *queue)
     console_pair("event", (uint32_t)virtq_feature_has(features, VIRTIO_F_EVENT_IDX));
     console_pair("indirect", (uint32_t)virtq_feature_has(features, VIRTIO_F_INDIRECT_DESC));
     console_pair("order", (uint32_t)virtq_feature_has(features, VIRTIO_F_IN_ORDER));
+    console_pair("platform", (uint32_t)virtq_feature_has(features, VIRTIO_F_ACCESS_PLATFORM));
     console_pair("size", virtq_driver_room(queue->driver));
 }

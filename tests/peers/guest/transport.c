@@ -15,6 +15,9 @@ void transport_open(struct transport *transport, uint64_t wanted)
     offered = ops->offered(transport);
     check(virtq_feature_has(offered, VIRTIO_F_VERSION_1), "a device of virtio 1");
     transport->features = offered & wanted;
+    if (ops->reset_queue == NULL) {
+        transport->features &= ~VIRTQ_FEATURE(VIRTIO_F_RING_RESET);
+    }
     ops->accept(transport, transport->features);
     ops->write_status(transport, STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK);
     check((ops->read_status(transport) & STATUS_FEATURES_OK) != 0, "the features are accepted");

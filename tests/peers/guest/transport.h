@@ -14,6 +14,8 @@
 #define STATUS_FEATURES_OK 8u
 #define STATUS_NEEDS_RESET 64u
 
+#define TRANSPORT_POLLED UINT32_MAX
+
 struct transport;
 
 struct transport_ops {
@@ -30,17 +32,29 @@ struct transport_ops {
     /* Makes the device withdraw its interrupt. */
     void (*acknowledge)(struct transport *transport);
     uint32_t (*read_config)(struct transport *transport, unsigned offset);
+    /* Returns once the device has nothing more to do with the queue; NULL: only the whole device
+     * can be reset. */
+    void (*reset_queue)(struct transport *transport, unsigned queue);
 };
 
 struct transport {
     const struct transport_ops *ops;
-    uintptr_t base; /* of the registers */
-    unsigned slot;
+    uintptr_t base;    /* of the registers */
+    unsigned slot;     /* of its interrupt, or TRANSPORT_POLLED */
     uint64_t features; /* those negotiated */
+    /* virtio-pci only: */
+    uintptr_t notify; /* registers of notifications, this far apart: */
+    uint32_t notify_step;
+    uintptr_t interrupt; /* the register that says why, and is cleared by that */
+    uintptr_t config;
+    uint32_t endpoint; /* its number behind an IOMMU */
 };
 
 /* Finds the n-th device of a type on virtio-mmio. */
 bool mmio_find(unsigned type, unsigned n, struct transport *transport);
+
+/* Finds a device of a type on PCI bus 0. */
+bool pci_find(unsigned type, struct transport *transport);
 
 /* Resets the device and agrees with it: on what it offers and `wanted` has. */
 void transport_open(struct transport *transport, uint64_t wanted);

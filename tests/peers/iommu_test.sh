@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# A guest without an operating system drives QEMU's virtio-iommu, and through it a disk: what is unmapped the disk cannot write.
+set -euo pipefail
+# shellcheck source=guests.sh
+. "$(cd "$(dirname "$0")" && pwd)/guests.sh"
+need aarch64-linux-gnu-gcc qemu-system-aarch64 timeout
+
+bus=pci
+noise=no
+iommu=yes
+guest_modules_pci
+guest_build iommu aarch64 aarch64-linux-gnu-gcc 0x40100000 -DGUEST_PCI -mgeneral-regs-only -mstrict-align -mno-outline-atomics
+guest_matrix iommu ",disable-legacy=on,iommu_platform=on" 0 qemu-system-aarch64 -accel tcg -M virt,gic-version=2,highmem=off -cpu cortex-a57 -m 64 -semihosting
