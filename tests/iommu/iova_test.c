@@ -2,6 +2,8 @@
 /* The IOVA allocator. L6, M5 (reserved regions); threats 64, 67, 73, 80. */
 #include "virtq/iommu/iova.h"
 
+#include <stdbool.h>
+
 #include "support/random.h"
 #include "support/runner.h"
 

@@ -29,7 +29,12 @@
 
 #else
 
+/* Criterion's header brings these along: what compiles with one runner has to with the other. */
+#    include <stdbool.h>
 #    include <stddef.h>
+#    include <stdint.h>
+#    include <stdio.h>
+#    include <stdlib.h>
 #    include <string.h>
 
 /** @brief One test, linked into a list before main() runs. */
