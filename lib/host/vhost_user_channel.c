@@ -40,29 +40,30 @@ static int refuse(struct virtq_vhost_user_channel *channel, uint32_t refusal)
     return VIRTQ_EPEER;
 }
 
+/* Empties a message that somebody may have changed, except for its descriptors' array. */
 static void begin(struct virtq_vhost_user_message *message)
 {
-    uint32_t i;
-
-    close_all(message->fds, message->fd_count);
-    memset(message, 0, sizeof(*message));
-    for (i = 0; i < VIRTQ_VHOST_USER_FDS_MAX; i++) {
-        message->fds[i] = -1;
-    }
+    close_all(message->fds, VIRTQ_VHOST_USER_FDS_MAX);
+    memset(&message->header, 0, sizeof(message->header));
+    memset(&message->payload, 0, sizeof(message->payload));
+    message->fd_count = 0;
 }
 
 VIRTQ_API void virtq_vhost_user_channel_init(struct virtq_vhost_user_channel *channel, int socket)
 {
+    uint32_t i;
+
     memset(channel, 0, sizeof(*channel));
     channel->socket = socket;
-    begin(&channel->in);
+    for (i = 0; i < VIRTQ_VHOST_USER_FDS_MAX; i++) {
+        channel->in.fds[i] = -1;
+    }
 }
 
 VIRTQ_API void virtq_vhost_user_channel_fini(struct virtq_vhost_user_channel *channel)
 {
-    close_all(channel->in.fds, channel->in.fd_count);
+    begin(&channel->in);
     close_all(channel->fds, channel->fd_count);
-    channel->in.fd_count = 0;
     channel->fd_count = 0;
     channel->to_send = 0;
     channel->sent = 0;
@@ -119,9 +120,7 @@ static int read_some(struct virtq_vhost_user_channel *channel, void *to, size_t 
         got = recvmsg(channel->socket, &from, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     } while (got < 0 && errno == EINTR);
     if (got < 0) {
-        return errno == EAGAIN
-                   ? 0
-                   : refuse(channel, VIRTQ_VHOST_USER_REFUSED_SHORT);
+        return errno == EAGAIN ? 0 : refuse(channel, VIRTQ_VHOST_USER_REFUSED_SHORT);
     }
     if (!take_fds(&channel->in, &from)) {
         return refuse(channel, VIRTQ_VHOST_USER_REFUSED_FDS);
@@ -157,10 +156,9 @@ VIRTQ_API int virtq_vhost_user_channel_receive(struct virtq_vhost_user_channel *
     if (channel->socket < 0) {
         return VIRTQ_EPEER;
     }
-    if (channel->received >= HEADER && channel->received == HEADER + in->header.size) {
+    if (channel->whole != 0) {
+        channel->whole = 0;
         channel->received = 0;
-    }
-    if (channel->received == 0) {
         begin(in);
     }
     /* Never a byte beyond this message, or its successor's descriptors would come along. */
@@ -183,6 +181,7 @@ VIRTQ_API int virtq_vhost_user_channel_receive(struct virtq_vhost_user_channel *
             return got;
         }
     }
+    channel->whole = 1;
     *message = in;
     return 1;
 }

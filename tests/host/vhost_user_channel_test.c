@@ -103,6 +103,8 @@ Test(host_channel, a_message_does_not_take_the_next_ones_descriptors)
     put(peer, &plain, sizeof(plain), 2);
     cr_assert_eq(virtq_vhost_user_channel_receive(&channel, &message), 1);
     cr_assert_eq(message->fd_count, 0u);
+    message->header.size = 8; /* Whoever has a message may write his answer into it. */
+    message->fd_count = 5;
     cr_assert_eq(virtq_vhost_user_channel_receive(&channel, &message), 1);
     cr_assert_eq(message->fd_count, 2u);
     cr_assert_eq(virtq_vhost_user_judge(message, 0), VIRTQ_VHOST_USER_REFUSED_FDS);

@@ -25,6 +25,10 @@ VIRTQ_BEGIN_DECLS
 #define VIRTQ_VHOST_USER_CONFIG_MAX 256
 /** @brief Feature bit that stands for the protocol's own features. */
 #define VHOST_USER_F_PROTOCOL_FEATURES 30
+#ifndef VHOST_F_LOG_ALL
+/** @brief Feature bit that asks for writes to be logged. */
+#    define VHOST_F_LOG_ALL 26
+#endif
 
 /** @brief What a front-end asks for. */
 enum virtq_vhost_user_request {

@@ -24,7 +24,7 @@ struct virtq_vhost_user_channel {
     uint32_t sent;                          /**< Bytes of `out` that are gone ... */
     uint32_t to_send;                       /**< ... of so many. */
     uint32_t refusal;                       /**< Why the connection is over. */
-    uint32_t reserved_;                     /**< 0. */
+    uint32_t whole;                         /**< 1: `in` has been handed out. */
     struct virtq_vhost_user_message in;     /**< What comes. */
     struct virtq_vhost_user_header header;  /**< What goes: the header ... */
     union virtq_vhost_user_payload payload; /**< ... and the payload. */

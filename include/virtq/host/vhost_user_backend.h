@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * @ingroup virtq_vhost_user
+ * @brief The back-end's end of vhost-user: a device that another program's guest drives.
+ *
+ * The caller accepts a connection, makes a back-end of it, and lets its own event loop wait until
+ * virtq_vhost_user_backend_fd() can be read; then it calls virtq_vhost_user_backend_process(). That
+ * answers the front-end, maps its memory, and calls struct virtq_vhost_user_ops: above all
+ * virtq_vhost_user_ops::serve, when a ring has, or may have, buffers. There:
+ *
+ *     virtq_vhost_user_vring_enter(backend, index);
+ *     device = virtq_vhost_user_vring_device(backend, index);
+ *     n = virtq_device_pop(device, ...);      // serve, virtq_device_push(), virtq_device_publish()
+ *     virtq_vhost_user_vring_notify(backend, index);
+ *     virtq_vhost_user_vring_leave(backend, index);
+ *
+ * No thread is started. A ring may be served by another thread than the one that calls process:
+ * without virtq_vhost_user_ops::serve nothing here listens to kicks, and each thread waits for
+ * virtq_vhost_user_vring_kick_fd() itself. Memory that the front-end takes away stays mapped until
+ * the last buffer in it has been pushed.
+ *
+ * The front-end is hostile: a bad message is refused with a reason. If the front-end has asked for
+ * a result it is told and the connection goes on as though the message had not come; else the
+ * connection ends, for the two ends would go on with different ideas of the device.
+ */
+#ifndef VIRTQ_HOST_VHOST_USER_BACKEND_H
+#define VIRTQ_HOST_VHOST_USER_BACKEND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../api.h"
+#include "../device.h"
+#include "vhost_user.h"
+
+VIRTQ_BEGIN_DECLS
+
+/** @brief Most regions of memory that one front-end may have: SET_MEM_TABLE and ADD_MEM_REG. */
+#define VIRTQ_VHOST_USER_SLOTS_MAX 32
+/** @brief Most rings of one back-end: what the kick message can name. */
+#define VIRTQ_VHOST_USER_QUEUES_MAX 256
+
+/** @brief A back-end. Lives in memory that the caller gives. */
+struct virtq_vhost_user_backend;
+
+/** @brief What a device does. A member that is NULL is something it need not do. All are called
+ * within virtq_vhost_user_backend_process() or virtq_vhost_user_backend_fini(), and may not call
+ * these two. */
+struct virtq_vhost_user_ops {
+    /** sizeof(struct virtq_vhost_user_ops) of whoever fills the table; what lies beyond counts as
+     * NULL. */
+    size_t size;
+    /** @brief The driver's features are known, or have changed. @param opaque as in the
+     * configuration @param features accepted: a subset of those offered */
+    void (*features)(void *opaque, uint64_t features);
+    /** @brief A ring can be served from now on. @param opaque as in the configuration @param index
+     * the ring's @return 0, or anything else: the device cannot, and the ring does not start */
+    int (*started)(void *opaque, uint32_t index);
+    /** @brief A ring stops: push all its buffers, wait for all that still works in the guest's
+     * memory, and let no thread use its device any more. No new ones come. @param opaque as in the
+     * configuration @param index the ring's */
+    void (*stopping)(void *opaque, uint32_t index);
+    /** @brief A ring that runs and is enabled may have buffers. @param opaque as in the
+     * configuration @param index the ring's */
+    void (*serve)(void *opaque, uint32_t index);
+    /** @brief Reads the configuration space. @param opaque as in the configuration @param offset
+     * first byte @param data result @param len bytes, all within the space's size @return 0, or
+     * anything else: refused */
+    int (*config_read)(void *opaque, uint32_t offset, void *data, uint32_t len);
+    /** @brief Writes the configuration space. @param opaque as in the configuration @param offset
+     * first byte @param data as received, not trusted @param len bytes, all within the space's
+     * size @param flags 0: by the driver; 1: by migration @return 0, or anything else: refused */
+    int (*config_write)(void *opaque, uint32_t offset, const void *data, uint32_t len,
+                        uint32_t flags);
+    /** @brief All rings are stopped, and the device is to be as new. @param opaque as in the
+     * configuration */
+    void (*reset)(void *opaque);
+    /** @brief A message was refused: for logs. @param opaque as in the configuration @param request
+     * its number, not trusted @param refusal an enum virtq_vhost_user_refusal */
+    void (*refused)(void *opaque, uint32_t request, uint32_t refusal);
+};
+
+/** @brief Flags of a struct virtq_vhost_user_backend_config. */
+enum virtq_vhost_user_backend_flag {
+    /** Memory whose file could become shorter is refused: access to it would end this program. */
+    VIRTQ_VHOST_USER_STRICT = 1
+};
+
+/** @brief How a back-end is to be. Begin with #VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT. */
+struct virtq_vhost_user_backend_config {
+    size_t struct_size;   /**< sizeof(struct virtq_vhost_user_backend_config). */
+    int socket;           /**< A connected stream socket; the back-end's after an init without
+                               error. Not needed for the size. */
+    uint32_t flags;       /**< A set of enum virtq_vhost_user_backend_flag. */
+    uint64_t features;    /**< What the device offers. VIRTIO_F_ACCESS_PLATFORM is not among it. */
+    uint32_t queue_count; /**< Rings, 1 to #VIRTQ_VHOST_USER_QUEUES_MAX. */
+    uint32_t queue_size;  /**< Descriptors of the largest ring, 1 to 32768. */
+    uint32_t table_max;   /**< Entries of the largest indirect table; 0: the ring's size. */
+    uint32_t config_size; /**< Bytes of the configuration space, at most
+                               #VIRTQ_VHOST_USER_CONFIG_MAX; 0: there is none. */
+    const struct virtq_vhost_user_ops *ops; /**< What the device does; copied. */
+    void *opaque;                           /**< Handed to each of them. */
+};
+
+/** @brief The initial value of a struct virtq_vhost_user_backend_config. */
+#define VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT                                               \
+    {                                                                                      \
+        sizeof(struct virtq_vhost_user_backend_config), -1, 0, 0, 1, 256, 0, 0, NULL, NULL \
+    }
+
+/** @brief Bytes of memory that a back-end needs.
+ * @param config the configuration
+ * @return bytes, to be aligned to #VIRTQ_CACHE_LINE; 0 if the configuration is illegal. Any thread.
+ */
+VIRTQ_API size_t
+virtq_vhost_user_backend_size(const struct virtq_vhost_user_backend_config *config);
+
+/** @brief Makes a back-end of a connection.
+ * @param memory  private memory, aligned to #VIRTQ_CACHE_LINE; owned by the caller, must stay until
+ * virtq_vhost_user_backend_fini()
+ * @param size    its bytes, at least virtq_vhost_user_backend_size()
+ * @param config  read during the call only
+ * @param backend result: inside `memory`
+ * @return 0; VIRTQ_EINVAL (configuration or alignment) or VIRTQ_ENOMEM (memory too small, or no
+ * descriptor to be had): nothing is kept, and the socket is still the caller's. Any thread. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_backend_init(
+    void *memory, size_t size, const struct virtq_vhost_user_backend_config *config,
+    struct virtq_vhost_user_backend **backend);
+
+/** @brief Stops all rings, closes the connection, unmaps all memory.
+ * @param backend a back-end; its memory is the caller's again. The thread that calls process. */
+VIRTQ_API void virtq_vhost_user_backend_fini(struct virtq_vhost_user_backend *backend);
+
+/** @brief What an event loop waits for: readable means that process has something to do.
+ * @param backend a back-end
+ * @return a descriptor, the back-end's own, the same until it ends. Any thread. */
+VIRTQ_API int virtq_vhost_user_backend_fd(const struct virtq_vhost_user_backend *backend);
+
+/** @brief Does what there is to do, and never waits: a bounded number of messages and kicks.
+ * @param backend a back-end
+ * @return 0: wait and call again; VIRTQ_EPEER: the connection is over (see
+ * virtq_vhost_user_backend_refusal()), all rings are stopped, only
+ * virtq_vhost_user_backend_fini() is left to do. One thread at a time, not between enter and leave.
+ */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_backend_process(
+    struct virtq_vhost_user_backend *backend);
+
+/** @brief Why the latest message that was refused was refused.
+ * @param backend a back-end
+ * @return an enum virtq_vhost_user_refusal. The thread that calls process. */
+VIRTQ_API uint32_t virtq_vhost_user_backend_refusal(const struct virtq_vhost_user_backend *backend);
+
+/** @brief The features that the driver has accepted.
+ * @param backend a back-end
+ * @return a set of bits, without #VHOST_USER_F_PROTOCOL_FEATURES. The thread that calls process. */
+VIRTQ_API uint64_t
+virtq_vhost_user_backend_features(const struct virtq_vhost_user_backend *backend);
+
+/** @brief Bytes of the guest's memory that are mapped, those that were taken away and are still in
+ * use included.
+ * @param backend a back-end
+ * @return bytes. The thread that calls process. */
+VIRTQ_API uint64_t virtq_vhost_user_backend_mapped(const struct virtq_vhost_user_backend *backend);
+
+/** @brief A ring's queue.
+ * @param backend a back-end
+ * @param index   the ring's
+ * @return the queue, or NULL while the ring does not run, or is disabled. The ring's thread,
+ * between virtq_vhost_user_ops::started and virtq_vhost_user_ops::stopping; there in any state. */
+VIRTQ_API struct virtq_device *virtq_vhost_user_vring_device(
+    const struct virtq_vhost_user_backend *backend, uint32_t index);
+
+/** @brief Begins a burst: the guest's memory may be touched until virtq_vhost_user_vring_leave().
+ * @param backend a back-end
+ * @param index   a ring that runs. Its thread, outside of a burst. */
+VIRTQ_API void virtq_vhost_user_vring_enter(struct virtq_vhost_user_backend *backend,
+                                            uint32_t index);
+
+/** @brief Ends a burst. Buffers that are in flight keep their memory.
+ * @param backend a back-end
+ * @param index   a ring within a burst. Its thread. */
+VIRTQ_API void virtq_vhost_user_vring_leave(struct virtq_vhost_user_backend *backend,
+                                            uint32_t index);
+
+/** @brief Notifies the driver of what was published, if it wants to be.
+ * @param backend a back-end
+ * @param index   a ring within a burst
+ * @return 1: notified; 0: not wanted; VIRTQ_EBROKEN. Its thread. */
+VIRTQ_API int virtq_vhost_user_vring_notify(struct virtq_vhost_user_backend *backend,
+                                            uint32_t index);
+
+/** @brief Tells the front-end that a ring is broken.
+ * @param backend a back-end
+ * @param index   a ring within a burst. Its thread. */
+VIRTQ_API void virtq_vhost_user_vring_error(struct virtq_vhost_user_backend *backend,
+                                            uint32_t index);
+
+/** @brief Where a ring's kicks come, for a thread that waits for them itself.
+ * @param backend a back-end
+ * @param index   the ring's
+ * @return a descriptor, the back-end's own, good until virtq_vhost_user_ops::stopping; -1: poll the
+ * ring. Its thread, from virtq_vhost_user_ops::started on. */
+VIRTQ_API int virtq_vhost_user_vring_kick_fd(const struct virtq_vhost_user_backend *backend,
+                                             uint32_t index);
+
+VIRTQ_END_DECLS
+
+#endif

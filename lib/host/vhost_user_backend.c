@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "vhost_user_backend_private.h"
+#include "virtq/feature.h"
+
+/* What one call of process does at most, and the socket's name in the set. */
+enum { MESSAGES = 16, EVENTS = 32, SOCKET = -1 };
+
+static size_t align_up(size_t size)
+{
+    return (size + VIRTQ_CACHE_LINE - 1) / VIRTQ_CACHE_LINE * VIRTQ_CACHE_LINE;
+}
+
+/* What a queue of any shape that can be negotiated needs. */
+static size_t queue_memory(const struct virtq_vhost_user_backend_config *config)
+{
+    struct virtq_direct nowhere;
+    const uint64_t packed = VIRTQ_FEATURE(VIRTIO_F_RING_PACKED);
+    struct virtq_device_config queue;
+    uint32_t split_size = 1;
+    size_t size;
+    size_t other = 0;
+
+    if (virtq_direct_init_regions(&nowhere, NULL, 0) != VIRTQ_OK) {
+        return 0;
+    }
+    while (split_size * 2 <= config->queue_size) {
+        split_size *= 2;
+    }
+    virtq_priv_vring_config(&nowhere.space, config->features & ~packed, split_size,
+                            config->table_max, &queue);
+    size = virtq_device_size(&queue);
+    if ((config->features & packed) != 0) {
+        virtq_priv_vring_config(&nowhere.space, config->features, config->queue_size,
+                                config->table_max, &queue);
+        other = virtq_device_size(&queue);
+        if (other == 0) {
+            return 0;
+        }
+    }
+    return size == 0 ? 0 : align_up(size > other ? size : other);
+}
+
+static bool config_legal(const struct virtq_vhost_user_backend_config *config)
+{
+    const uint64_t never = VIRTQ_FEATURE(VIRTIO_F_ACCESS_PLATFORM) |
+                           VIRTQ_FEATURE(VHOST_USER_F_PROTOCOL_FEATURES) |
+                           VIRTQ_FEATURE(VHOST_F_LOG_ALL);
+
+    return config->struct_size == sizeof(*config) && config->queue_count != 0 &&
+           config->queue_count <= VIRTQ_VHOST_USER_QUEUES_MAX && config->queue_size != 0 &&
+           config->queue_size <= 32768 && config->config_size <= VIRTQ_VHOST_USER_CONFIG_MAX &&
+           (config->flags & ~(uint32_t)VIRTQ_VHOST_USER_STRICT) == 0 &&
+           (config->features & never) == 0;
+}
+
+VIRTQ_API size_t virtq_vhost_user_backend_size(const struct virtq_vhost_user_backend_config *config)
+{
+    const size_t each = config_legal(config) ? queue_memory(config) : 0;
+
+    return each == 0 ? 0
+                     : align_up(sizeof(struct virtq_vhost_user_backend)) +
+                           config->queue_count * (sizeof(struct virtq_priv_vring) + each);
+}
+
+/* Puts everything into its place; nothing of it is open yet. */
+static void lay_out(struct virtq_vhost_user_backend *backend,
+                    const struct virtq_vhost_user_backend_config *config)
+{
+    unsigned char *memory = (unsigned char *)backend + align_up(sizeof(*backend));
+    uint32_t i;
+
+    memset(backend, 0, sizeof(*backend));
+    backend->vring_memory_size = queue_memory(config);
+    backend->opaque = config->opaque;
+    if (config->ops != NULL) {
+        memcpy(&backend->ops, config->ops,
+               config->ops->size < sizeof(backend->ops) ? config->ops->size : sizeof(backend->ops));
+    }
+    backend->offered = config->features | VIRTQ_FEATURE(VHOST_USER_F_PROTOCOL_FEATURES);
+    backend->protocol_offered = VIRTQ_FEATURE(VHOST_USER_PROTOCOL_F_MQ) |
+                                VIRTQ_FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) |
+                                VIRTQ_FEATURE(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |
+                                VIRTQ_FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |
+                                VIRTQ_FEATURE(VHOST_USER_PROTOCOL_F_STATUS);
+    if (config->config_size != 0) {
+        backend->protocol_offered |= VIRTQ_FEATURE(VHOST_USER_PROTOCOL_F_CONFIG);
+    }
+    backend->queue_count = config->queue_count;
+    backend->queue_size = config->queue_size;
+    backend->table_max = config->table_max;
+    backend->config_size = config->config_size;
+    backend->vrings = (struct virtq_priv_vring *)(void *)memory;
+    memory += config->queue_count * sizeof(struct virtq_priv_vring);
+    memset(backend->vrings, 0, config->queue_count * sizeof(struct virtq_priv_vring));
+    for (i = 0; i < config->queue_count; i++) {
+        backend->vrings[i].memory = memory + i * backend->vring_memory_size;
+        backend->vrings[i].kick = -1;
+        backend->vrings[i].call = -1;
+        backend->vrings[i].err = -1;
+    }
+}
+
+VIRTQ_API int virtq_vhost_user_backend_init(void *memory, size_t size,
+                                            const struct virtq_vhost_user_backend_config *config,
+                                            struct virtq_vhost_user_backend **backend)
+{
+    struct virtq_vhost_user_backend *made = memory;
+    struct epoll_event event = {.events = EPOLLIN, .data = {.fd = SOCKET}};
+    const size_t needed = virtq_vhost_user_backend_size(config);
+
+    if (needed == 0 || memory == NULL || (uintptr_t)memory % VIRTQ_CACHE_LINE != 0) {
+        return VIRTQ_EINVAL;
+    }
+    if (size < needed) {
+        return VIRTQ_ENOMEM;
+    }
+    lay_out(made, config);
+    if (virtq_priv_mapped_init(&made->mapped, (config->flags & VIRTQ_VHOST_USER_STRICT) != 0) !=
+        VIRTQ_OK) {
+        return VIRTQ_EINVAL;
+    }
+    made->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (made->epoll < 0) {
+        return VIRTQ_ENOMEM;
+    }
+    if (epoll_ctl(made->epoll, EPOLL_CTL_ADD, config->socket, &event) != 0) {
+        (void)close(made->epoll);
+        return VIRTQ_EINVAL;
+    }
+    made->events = EPOLLIN;
+    virtq_vhost_user_channel_init(&made->channel, config->socket);
+    *backend = made;
+    return VIRTQ_OK;
+}
+
+bool virtq_priv_backend_runs(const struct virtq_vhost_user_backend *backend)
+{
+    uint32_t i;
+
+    for (i = 0; i < backend->queue_count; i++) {
+        if (backend->vrings[i].device != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void virtq_priv_backend_stop(struct virtq_vhost_user_backend *backend)
+{
+    uint32_t i;
+
+    for (i = 0; i < backend->queue_count; i++) {
+        (void)virtq_priv_vring_stop(backend, i);
+        backend->vrings[i].enabled = 0;
+    }
+}
+
+VIRTQ_API void virtq_vhost_user_backend_fini(struct virtq_vhost_user_backend *backend)
+{
+    uint32_t i;
+
+    virtq_priv_backend_stop(backend);
+    for (i = 0; i < backend->queue_count; i++) {
+        struct virtq_priv_vring *vring = &backend->vrings[i];
+
+        (void)virtq_priv_vring_set_kick(backend, i, -1);
+        virtq_priv_vring_replace(backend, &vring->call, -1);
+        virtq_priv_vring_replace(backend, &vring->err, -1);
+    }
+    virtq_vhost_user_channel_fini(&backend->channel);
+    virtq_priv_mapped_fini(&backend->mapped);
+    (void)close(backend->epoll);
+}
+
+VIRTQ_API int virtq_vhost_user_backend_fd(const struct virtq_vhost_user_backend *backend)
+{
+    return backend->epoll;
+}
+
+/* Answers a request that was served, or tells of one that was not. */
+static int answer(struct virtq_vhost_user_backend *backend,
+                  struct virtq_vhost_user_message *message,
+                  const struct virtq_vhost_user_header *asked, uint32_t refusal)
+{
+    struct virtq_vhost_user_header header = {
+        asked->request, (uint32_t)VHOST_USER_VERSION | (uint32_t)VHOST_USER_REPLY, 0};
+    const uint64_t result = refusal == VIRTQ_VHOST_USER_ACCEPTED ? 0 : 1;
+    const void *payload = &result;
+
+    if (virtq_vhost_user_answered(asked->request, backend->protocol)) {
+        if (refusal == VIRTQ_VHOST_USER_ACCEPTED) {
+            payload = &message->payload;
+            header.size = message->header.size;
+        } else if (asked->request != VHOST_USER_GET_CONFIG) {
+            return VIRTQ_EPEER;
+        } /* An empty answer says that there is none. */
+    } else if ((asked->flags & VHOST_USER_NEED_REPLY) != 0 &&
+               virtq_feature_has(backend->protocol, VHOST_USER_PROTOCOL_F_REPLY_ACK)) {
+        header.size = sizeof(result);
+    } else {
+        return refusal == VIRTQ_VHOST_USER_ACCEPTED ? VIRTQ_OK : VIRTQ_EPEER;
+    }
+    return virtq_vhost_user_channel_send(&backend->channel, &header, payload, NULL, 0);
+}
+
+/* Serves one message: 1; 0 if none is there; VIRTQ_EPEER. */
+static int serve_message(struct virtq_vhost_user_backend *backend)
+{
+    struct virtq_vhost_user_message *message;
+    struct virtq_vhost_user_header asked;
+    uint32_t refusal;
+    int got = virtq_vhost_user_channel_receive(&backend->channel, &message);
+
+    if (got <= 0) {
+        if (got < 0) {
+            backend->refusal = virtq_vhost_user_channel_refusal(&backend->channel);
+        }
+        return got;
+    }
+    asked = message->header;
+    refusal = virtq_priv_backend_serve(backend, message);
+    if (refusal != VIRTQ_VHOST_USER_ACCEPTED) {
+        backend->refusal = refusal;
+        if (backend->ops.refused != NULL) {
+            backend->ops.refused(backend->opaque, asked.request, refusal);
+        }
+    }
+    return answer(backend, message, &asked, refusal) == VIRTQ_OK ? 1 : VIRTQ_EPEER;
+}
+
+/* Messages, as long as their answers go out: a front-end that does not read is not read from. */
+static int serve_socket(struct virtq_vhost_user_backend *backend)
+{
+    struct epoll_event event = {.data = {.fd = SOCKET}};
+    int flushed = virtq_vhost_user_channel_flush(&backend->channel);
+    int got = 1;
+    int i;
+
+    for (i = 0; i < MESSAGES && flushed == 1 && got == 1; i++) {
+        got = serve_message(backend);
+        if (got == 1) {
+            flushed = virtq_vhost_user_channel_flush(&backend->channel);
+        }
+    }
+    if (flushed < 0 || got < 0) {
+        return VIRTQ_EPEER;
+    }
+    event.events = flushed == 1 ? EPOLLIN : EPOLLOUT;
+    if (event.events != backend->events) {
+        backend->events = event.events;
+        (void)epoll_ctl(backend->epoll, EPOLL_CTL_MOD, backend->channel.socket, &event);
+    }
+    return VIRTQ_OK;
+}
+
+VIRTQ_API int virtq_vhost_user_backend_process(struct virtq_vhost_user_backend *backend)
+{
+    struct epoll_event events[EVENTS];
+    int result = backend->channel.socket < 0 ? VIRTQ_EPEER : VIRTQ_OK;
+    int count = result == VIRTQ_OK ? epoll_wait(backend->epoll, events, EVENTS, 0) : 0;
+    int i;
+
+    for (i = 0; i < count && result == VIRTQ_OK; i++) {
+        if (events[i].data.fd == SOCKET) {
+            result = serve_socket(backend);
+        } else {
+            virtq_priv_vring_kicked(backend, events[i].data.u32);
+        }
+    }
+    if (result != VIRTQ_OK) {
+        virtq_priv_backend_stop(backend);
+        virtq_vhost_user_channel_fini(&backend->channel);
+    }
+    virtq_priv_mapped_reclaim(&backend->mapped);
+    return result;
+}
+
+VIRTQ_API uint32_t virtq_vhost_user_backend_refusal(const struct virtq_vhost_user_backend *backend)
+{
+    return backend->refusal;
+}
+
+VIRTQ_API uint64_t virtq_vhost_user_backend_features(const struct virtq_vhost_user_backend *backend)
+{
+    return backend->features & ~VIRTQ_FEATURE(VHOST_USER_F_PROTOCOL_FEATURES);
+}
+
+VIRTQ_API uint64_t virtq_vhost_user_backend_mapped(const struct virtq_vhost_user_backend *backend)
+{
+    uint64_t bytes = 0;
+    uint32_t i;
+
+    for (i = 0; i < backend->mapped.count; i++) {
+        bytes += backend->mapped.live[i].mapping_size;
+    }
+    for (i = 0; i < backend->mapped.retired_count; i++) {
+        bytes += backend->mapped.retired[i].mapping_size;
+    }
+    return bytes;
+}

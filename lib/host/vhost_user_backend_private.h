@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * @brief What the parts of a vhost-user back-end share.
+ */
+#ifndef VIRTQ_LIB_HOST_VHOST_USER_BACKEND_PRIVATE_H
+#define VIRTQ_LIB_HOST_VHOST_USER_BACKEND_PRIVATE_H
+
+#include <stdbool.h>
+
+#include "vhost_user_mapped.h"
+#include "virtq/host/vhost_user_channel.h"
+
+/** @brief One ring. Its worker reads `device`, `enabled` and the descriptors; only the thread that
+ * processes messages writes. */
+struct virtq_priv_vring {
+    struct virtq_guard_user user;      /**< Its worker's bursts, while it runs. */
+    struct virtq_device *device;       /**< NULL: stopped. */
+    void *memory;                      /**< For `device`. */
+    struct virtq_vhost_user_addr addr; /**< As received; `has_addr`. */
+    uint32_t size;                     /**< Descriptors; 0: not known yet. */
+    uint32_t base;                     /**< Where it starts, or has stopped. */
+    uint32_t enabled;                  /**< 1: may have effects. */
+    bool has_addr;                     /**< The addresses are known. */
+    bool watched;                      /**< `kick` is in the event loop's set. */
+    int kick;                          /**< -1: there is none. */
+    int call;                          /**< -1: there is none. */
+    int err;                           /**< -1: there is none. */
+};
+
+struct virtq_vhost_user_backend {
+    struct virtq_vhost_user_channel channel; /**< To the front-end. */
+    struct virtq_priv_mapped mapped;         /**< Its memory. */
+    struct virtq_vhost_user_ops ops;         /**< The device. */
+    void *opaque;                            /**< For `ops`. */
+    struct virtq_priv_vring *vrings;         /**< `queue_count` of them. */
+    size_t vring_memory_size;                /**< Bytes of each one's memory. */
+    uint64_t offered;                        /**< Features, VHOST_USER_F_PROTOCOL_FEATURES too. */
+    uint64_t features;                       /**< What was accepted of them. */
+    uint64_t protocol_offered;               /**< Protocol features. */
+    uint64_t protocol;                       /**< What was accepted of them. */
+    uint32_t queue_count;                    /**< Rings. */
+    uint32_t queue_size;                     /**< The largest. */
+    uint32_t table_max;                      /**< See the configuration. */
+    uint32_t config_size;                    /**< See the configuration. */
+    uint32_t refusal;                        /**< The latest. */
+    uint32_t events;                         /**< What is waited for at the socket. */
+    uint32_t status;                         /**< The device's, as the front-end wrote it. */
+    int epoll;                               /**< What the event loop waits for. */
+};
+
+/** @brief Serves a request: an enum virtq_vhost_user_refusal. What it answers it leaves in the
+ * message's payload, with its size in the header; descriptors that it keeps it takes out. */
+uint32_t virtq_priv_backend_serve(struct virtq_vhost_user_backend *backend,
+                                  struct virtq_vhost_user_message *message);
+
+/** @brief Whether a ring runs. */
+bool virtq_priv_backend_runs(const struct virtq_vhost_user_backend *backend);
+
+/** @brief Stops and disables all rings, wherever they stand. */
+void virtq_priv_backend_stop(struct virtq_vhost_user_backend *backend);
+
+/** @brief How a ring's queue is made: all but where the ring lies. */
+void virtq_priv_vring_config(struct virtq_space *space, uint64_t features, uint32_t size,
+                             uint32_t table_max, struct virtq_device_config *config);
+
+/** @brief Starts a ring that is known: an enum virtq_vhost_user_refusal. */
+uint32_t virtq_priv_vring_start(struct virtq_vhost_user_backend *backend, uint32_t index);
+
+/** @brief Stops a ring; false if the device did not give all its buffers back, and the base is
+ * unknown. */
+bool virtq_priv_vring_stop(struct virtq_vhost_user_backend *backend, uint32_t index);
+
+/** @brief Puts a descriptor in an old one's place, which its worker may be using, and closes that
+ * one. */
+void virtq_priv_vring_replace(struct virtq_vhost_user_backend *backend, int *place, int fd);
+
+/** @brief Changes where kicks come: an enum virtq_vhost_user_refusal; then `fd` is the caller's. */
+uint32_t virtq_priv_vring_set_kick(struct virtq_vhost_user_backend *backend, uint32_t index,
+                                   int fd);
+
+/** @brief Something has happened at a ring's kick. */
+void virtq_priv_vring_kicked(struct virtq_vhost_user_backend *backend, uint32_t index);
+
+/** @brief Lets the device serve a ring, if it runs and is enabled. */
+void virtq_priv_vring_serve(struct virtq_vhost_user_backend *backend, uint32_t index);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * @brief The guest's memory: regions of files mapped here, and the space that rings see.
+ */
+#ifndef VIRTQ_LIB_HOST_VHOST_USER_MAPPED_H
+#define VIRTQ_LIB_HOST_VHOST_USER_MAPPED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "virtq/guard.h"
+#include "virtq/host/vhost_user_backend.h"
+#include "virtq/space/direct.h"
+
+/** @brief A region that is mapped. */
+struct virtq_priv_mapped_region {
+    struct virtq_vhost_user_region wire; /**< As received, and found legal. */
+    void *mapping;                       /**< What munmap gets ... */
+    size_t mapping_size;                 /**< ... and how many bytes. */
+    unsigned char *base;                 /**< `wire.guest_address` here. */
+};
+
+/** @brief Room for regions that were taken away and are still in use. */
+enum { VIRTQ_PRIV_RETIRED_MAX = 2 * VIRTQ_VHOST_USER_SLOTS_MAX };
+
+/** @brief All memory of one front-end. */
+struct virtq_priv_mapped {
+    struct virtq_direct direct; /**< What rings are given. */
+    struct virtq_guard guard;   /**< Whom a change waits for. */
+    struct virtq_priv_mapped_region live[VIRTQ_VHOST_USER_SLOTS_MAX]; /**< Sorted by address. */
+    struct virtq_priv_mapped_region retired[VIRTQ_PRIV_RETIRED_MAX];  /**< To be unmapped. */
+    struct virtq_region regions[2][VIRTQ_VHOST_USER_SLOTS_MAX]; /**< The space's tables: ... */
+    struct virtq_direct_table tables[2];                        /**< ... one in force, */
+    uint32_t current;                                           /**< this one. */
+    uint32_t count;                                             /**< Of `live`. */
+    uint32_t retired_count;                                     /**< Of `retired`. */
+    bool strict; /**< Only memory that cannot shrink. */
+};
+
+/** @brief Nothing is mapped: 0, or an enum virtq_error. */
+int virtq_priv_mapped_init(struct virtq_priv_mapped *mapped, bool strict);
+
+/** @brief Unmaps everything; no queue uses the space any more. */
+void virtq_priv_mapped_fini(struct virtq_priv_mapped *mapped);
+
+/** @brief Replaces all regions, or none: an enum virtq_vhost_user_refusal. */
+uint32_t virtq_priv_mapped_set(struct virtq_priv_mapped *mapped,
+                               const struct virtq_vhost_user_region *regions, const int *fds,
+                               uint32_t count);
+
+/** @brief Adds a region: an enum virtq_vhost_user_refusal. */
+uint32_t virtq_priv_mapped_add(struct virtq_priv_mapped *mapped,
+                               const struct virtq_vhost_user_region *region, int fd);
+
+/** @brief Takes a region away, named by its addresses and size: an enum virtq_vhost_user_refusal.
+ */
+uint32_t virtq_priv_mapped_remove(struct virtq_priv_mapped *mapped,
+                                  const struct virtq_vhost_user_region *region);
+
+/** @brief Unmaps what was taken away, if nothing uses it any more. */
+void virtq_priv_mapped_reclaim(struct virtq_priv_mapped *mapped);
+
+/** @brief The guest-physical address of one of the front-end's own; false if there is none. */
+bool virtq_priv_mapped_find(const struct virtq_priv_mapped *mapped, uint64_t user_address,
+                            virtq_addr_t *addr);
+
+#endif

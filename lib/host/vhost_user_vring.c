@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "vhost_user_backend_private.h"
+#include "virtq/feature.h"
+
+void virtq_priv_vring_config(struct virtq_space *space, uint64_t features, uint32_t size,
+                             uint32_t table_max, struct virtq_device_config *config)
+{
+    *config = (struct virtq_device_config)VIRTQ_DEVICE_CONFIG_INIT;
+    config->format = virtq_feature_has(features, VIRTIO_F_RING_PACKED)
+                         ? (uint32_t)VIRTQ_FORMAT_PACKED
+                         : (uint32_t)VIRTQ_FORMAT_SPLIT;
+    config->size = size;
+    config->features = features & ~VIRTQ_FEATURE(VHOST_USER_F_PROTOCOL_FEATURES);
+    config->flags = VIRTQ_DEVICE_RING_TRANSLATED;
+    config->table_max = table_max;
+    config->space = space;
+}
+
+/* A split ring's base says nothing of the used index: that is the ring's own (see
+ * virtq_state_from_base()). The driver wrote it, so it is judged with the rest of the state. */
+static bool used_index(struct virtq_vhost_user_backend *backend, virtq_addr_t used, uint16_t *index)
+{
+    unsigned char bytes[2];
+    uint32_t i;
+
+    for (i = 0; i < 2; i++) {
+        void *byte;
+
+        if (virtq_space_translate(&backend->mapped.direct.space, used + 2 + i, 1,
+                                  VIRTQ_PERMISSION_READ, &byte) != 1) {
+            return false;
+        }
+        bytes[i] = __atomic_load_n((unsigned char *)byte, __ATOMIC_RELAXED);
+    }
+    if (virtq_feature_has(backend->features, VIRTIO_F_VERSION_1)) {
+        *index = (uint16_t)(bytes[0] | bytes[1] << 8);
+    } else {
+        memcpy(index, bytes, sizeof(*index));
+    }
+    return true;
+}
+
+/* Makes the queue, and brings it to where the base says. */
+static bool make_queue(struct virtq_vhost_user_backend *backend, struct virtq_priv_vring *vring)
+{
+    struct virtq_device_config config;
+    struct virtq_state state;
+
+    virtq_priv_vring_config(&backend->mapped.direct.space, backend->features, vring->size,
+                            backend->table_max, &config);
+    if (!virtq_priv_mapped_find(&backend->mapped, vring->addr.descriptor,
+                                &config.addresses.descriptor) ||
+        !virtq_priv_mapped_find(&backend->mapped, vring->addr.available,
+                                &config.addresses.driver) ||
+        !virtq_priv_mapped_find(&backend->mapped, vring->addr.used, &config.addresses.device)) {
+        return false;
+    }
+    if (virtq_device_init(vring->memory, backend->vring_memory_size, &config, &vring->device,
+                          NULL) != VIRTQ_OK) {
+        vring->device = NULL;
+        return false;
+    }
+    if (virtq_state_from_base((enum virtq_format)config.format, vring->size, vring->base, &state) !=
+            VIRTQ_OK ||
+        (config.format == (uint32_t)VIRTQ_FORMAT_SPLIT &&
+         !used_index(backend, config.addresses.device, &state.used)) ||
+        virtq_device_restore(vring->device, &state) != VIRTQ_OK) {
+        vring->device = NULL;
+        return false;
+    }
+    return true;
+}
+
+uint32_t virtq_priv_vring_start(struct virtq_vhost_user_backend *backend, uint32_t index)
+{
+    struct virtq_priv_vring *vring = &backend->vrings[index];
+
+    if (!make_queue(backend, vring)) {
+        return VIRTQ_VHOST_USER_REFUSED_RING;
+    }
+    if (virtq_guard_join(&backend->mapped.guard, &vring->user) != VIRTQ_OK) {
+        vring->device = NULL;
+        return VIRTQ_VHOST_USER_REFUSED_RING;
+    }
+    /* With protocol features a ring waits for VHOST_USER_SET_VRING_ENABLE. */
+    if (!virtq_feature_has(backend->features, VHOST_USER_F_PROTOCOL_FEATURES)) {
+        vring->enabled = 1;
+    }
+    if (backend->ops.started != NULL && backend->ops.started(backend->opaque, index) != 0) {
+        virtq_guard_part(&vring->user);
+        vring->device = NULL;
+        return VIRTQ_VHOST_USER_REFUSED_DEVICE;
+    }
+    return VIRTQ_VHOST_USER_ACCEPTED;
+}
+
+/* Where the queue stands. One that the driver has broken stands nowhere: it is given the base that
+ * it had, for only a reset can help. */
+static bool save_base(struct virtq_priv_vring *vring)
+{
+    struct virtq_fault fault;
+    struct virtq_state state;
+
+    virtq_device_fault(vring->device, &fault);
+    if (fault.reason != (uint32_t)VIRTQ_REASON_NONE) {
+        return true;
+    }
+    if (virtq_device_save(vring->device, &state) != VIRTQ_OK) {
+        return false;
+    }
+    vring->base = virtq_state_to_base(&state);
+    return true;
+}
+
+bool virtq_priv_vring_stop(struct virtq_vhost_user_backend *backend, uint32_t index)
+{
+    struct virtq_priv_vring *vring = &backend->vrings[index];
+    bool saved;
+
+    if (vring->device == NULL) {
+        return true;
+    }
+    if (backend->ops.stopping != NULL) {
+        backend->ops.stopping(backend->opaque, index);
+    }
+    virtq_vhost_user_vring_enter(backend, index);
+    (void)virtq_device_quiesce(vring->device);
+    if (virtq_device_publish(vring->device) > 0) {
+        (void)virtq_vhost_user_vring_notify(backend, index);
+    }
+    saved = save_base(vring);
+    virtq_vhost_user_vring_leave(backend, index);
+    virtq_guard_part(&vring->user);
+    vring->device = NULL;
+    (void)virtq_priv_vring_set_kick(backend, index, -1);
+    virtq_priv_mapped_reclaim(&backend->mapped);
+    return saved;
+}
+
+void virtq_priv_vring_replace(struct virtq_vhost_user_backend *backend, int *place, int fd)
+{
+    const int old = *place;
+
+    __atomic_store_n(place, fd, __ATOMIC_RELEASE);
+    if (old >= 0) {
+        /* No worker writes to it any more once every burst that saw it has ended. */
+        virtq_space_invalidated(&backend->mapped.direct.space);
+        (void)close(old);
+    }
+}
+
+uint32_t virtq_priv_vring_set_kick(struct virtq_vhost_user_backend *backend, uint32_t index, int fd)
+{
+    struct virtq_priv_vring *vring = &backend->vrings[index];
+    struct epoll_event event = {.events = EPOLLIN, .data = {.u32 = index}};
+    const bool watch = fd >= 0 && backend->ops.serve != NULL;
+
+    if (fd >= 0) {
+        int flags = fcntl(fd, F_GETFL);
+
+        /* A read may find nothing, for the front-end has the same descriptor. */
+        if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+            return VIRTQ_VHOST_USER_REFUSED_VALUE;
+        }
+    }
+    if (watch && epoll_ctl(backend->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+        return VIRTQ_VHOST_USER_REFUSED_VALUE;
+    }
+    if (vring->watched) {
+        (void)epoll_ctl(backend->epoll, EPOLL_CTL_DEL, vring->kick, &event);
+    }
+    vring->watched = watch;
+    virtq_priv_vring_replace(backend, &vring->kick, fd);
+    return VIRTQ_VHOST_USER_ACCEPTED;
+}
+
+void virtq_priv_vring_serve(struct virtq_vhost_user_backend *backend, uint32_t index)
+{
+    const struct virtq_priv_vring *vring = &backend->vrings[index];
+
+    if (vring->device != NULL && vring->enabled != 0 && backend->ops.serve != NULL) {
+        backend->ops.serve(backend->opaque, index);
+    }
+}
+
+void virtq_priv_vring_kicked(struct virtq_vhost_user_backend *backend, uint32_t index)
+{
+    struct virtq_priv_vring *vring = &backend->vrings[index];
+    struct epoll_event event = {.events = 0, .data = {.u32 = index}};
+    uint64_t count;
+    ssize_t got;
+
+    if (!vring->watched) {
+        return;
+    }
+    got = read(vring->kick, &count, sizeof(count));
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+        /* Nothing will ever come of it but readiness, again and again. */
+        (void)epoll_ctl(backend->epoll, EPOLL_CTL_DEL, vring->kick, &event);
+        vring->watched = false;
+    }
+    virtq_priv_vring_serve(backend, index);
+}
+
+VIRTQ_API struct virtq_device *virtq_vhost_user_vring_device(
+    const struct virtq_vhost_user_backend *backend, uint32_t index)
+{
+    const struct virtq_priv_vring *vring =
+        index < backend->queue_count ? &backend->vrings[index] : NULL;
+
+    return vring != NULL ? vring->device : NULL;
+}
+
+VIRTQ_API void virtq_vhost_user_vring_enter(struct virtq_vhost_user_backend *backend,
+                                            uint32_t index)
+{
+    virtq_guard_enter(&backend->vrings[index].user);
+}
+
+VIRTQ_API void virtq_vhost_user_vring_leave(struct virtq_vhost_user_backend *backend,
+                                            uint32_t index)
+{
+    struct virtq_priv_vring *vring = &backend->vrings[index];
+
+    virtq_guard_leave(&vring->user, virtq_device_outstanding(vring->device),
+                      virtq_device_stale(vring->device));
+}
+
+/* An eventfd that is full says already what is to be said. */
+static void signal_fd(const int *place)
+{
+    const uint64_t one = 1;
+    const int fd = __atomic_load_n(place, __ATOMIC_ACQUIRE);
+    ssize_t put;
+
+    if (fd >= 0) {
+        put = write(fd, &one, sizeof(one));
+        (void)put;
+    }
+}
+
+VIRTQ_API int virtq_vhost_user_vring_notify(struct virtq_vhost_user_backend *backend,
+                                            uint32_t index)
+{
+    struct virtq_priv_vring *vring = &backend->vrings[index];
+    const int wanted = virtq_device_needs_notify(vring->device);
+
+    if (wanted == 1) {
+        signal_fd(&vring->call);
+    }
+    return wanted;
+}
+
+VIRTQ_API void virtq_vhost_user_vring_error(struct virtq_vhost_user_backend *backend,
+                                            uint32_t index)
+{
+    signal_fd(&backend->vrings[index].err);
+}
+
+VIRTQ_API int virtq_vhost_user_vring_kick_fd(const struct virtq_vhost_user_backend *backend,
+                                             uint32_t index)
+{
+    return __atomic_load_n(&backend->vrings[index].kick, __ATOMIC_ACQUIRE);
+}
