@@ -477,7 +477,7 @@ static inline unsigned frontend_take(struct frontend *f, unsigned index)
 
         cr_assert_eq(completion.len, 4u);
         for (unsigned i = 0; i < 4; i++) {
-            cr_assert_eq(place[32 + i], (unsigned char)~place[i]);
+            cr_assert_eq(place[32 + i] + place[i], 255);
         }
         count++;
     }

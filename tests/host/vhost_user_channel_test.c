@@ -133,6 +133,32 @@ static void expect_end(const void *bytes, size_t len, unsigned fds, uint32_t ref
     cr_assert_eq(open_fds(), before, "descriptors are left");
 }
 
+/* An emulator of other machines may keep it to itself that descriptors were dropped. */
+static int truncation_is_told(void)
+{
+    char control[CMSG_SPACE(sizeof(int) * 8)] __attribute__((aligned(16)));
+    char byte = 0;
+    struct iovec part = {&byte, 1};
+    struct msghdr from = {0};
+    int ends[2];
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    put(ends[0], &byte, 1, 9);
+    from.msg_iov = &part;
+    from.msg_iovlen = 1;
+    from.msg_control = control;
+    from.msg_controllen = sizeof(control);
+    cr_assert_eq(recvmsg(ends[1], &from, 0), 1);
+    for (unsigned i = 0; i < 8; i++) {
+        int fd;
+
+        memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&from)) + i * sizeof(int), sizeof(fd));
+        cr_assert_eq(close(fd), 0);
+    }
+    cr_assert(close(ends[0]) == 0 && close(ends[1]) == 0);
+    return (from.msg_flags & MSG_CTRUNC) != 0;
+}
+
 Test(host_channel, what_cannot_be_a_message_ends_the_connection_and_says_why)
 {
     const uint32_t longest = sizeof(union virtq_vhost_user_payload);
@@ -140,8 +166,10 @@ Test(host_channel, what_cannot_be_a_message_ends_the_connection_and_says_why)
 
     expect_end(NULL, 0, 0, VIRTQ_VHOST_USER_ACCEPTED);
     expect_end(&header, 1, 1, VIRTQ_VHOST_USER_REFUSED_SHORT);
-    expect_end(&header, sizeof(header), 9, VIRTQ_VHOST_USER_REFUSED_FDS);
-    expect_end(&header, sizeof(header), 64, VIRTQ_VHOST_USER_REFUSED_FDS);
+    if (truncation_is_told()) {
+        expect_end(&header, sizeof(header), 9, VIRTQ_VHOST_USER_REFUSED_FDS);
+        expect_end(&header, sizeof(header), 64, VIRTQ_VHOST_USER_REFUSED_FDS);
+    }
     header.size = 1;
     expect_end(&header, sizeof(header), 8, VIRTQ_VHOST_USER_REFUSED_SHORT);
     header.size = longest + 1;

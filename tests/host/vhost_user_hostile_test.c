@@ -48,7 +48,12 @@ struct bad {
 };
 
 #define REFUSED(reason) VIRTQ_VHOST_USER_REFUSED_##reason
-#define STATE(index, num) ((uint64_t)(num) << 32 | (index))
+/* Two words of 32 bits as they lie in memory. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#    define STATE(index, num) ((uint64_t)(num) << 32 | (index))
+#else
+#    define STATE(index, num) ((uint64_t)(index) << 32 | (num))
+#endif
 #define TOP UINT64_MAX
 
 /* Ring 0 runs, ring 1 is unknown, memory is there: see hostile_open(). */
@@ -77,7 +82,7 @@ static const struct bad table[] = {
     {VHOST_USER_SET_PROTOCOL_FEATURES, 8, 0, REFUSED(ORDER), {1u << 3}},
     {VHOST_USER_SET_VRING_NUM, 8, 0, REFUSED(ORDER), {STATE(0, 8)}},
     {VHOST_USER_SET_VRING_BASE, 8, 0, REFUSED(ORDER), {STATE(0, 0)}},
-    {VHOST_USER_SET_VRING_ADDR, 40, 0, REFUSED(ORDER), {0, 1, 2, 3, 4}},
+    {VHOST_USER_SET_VRING_ADDR, 40, 0, REFUSED(ORDER), {STATE(0, 0), 1, 2, 3, 4}},
     /* Not before all is known. */
     {VHOST_USER_SET_VRING_KICK, 8, 1, REFUSED(ORDER), {1}},
     /* No such ring. */
@@ -85,8 +90,8 @@ static const struct bad table[] = {
     {VHOST_USER_SET_VRING_NUM, 8, 0, REFUSED(INDEX), {STATE(0x10000, 8)}},
     {VHOST_USER_SET_VRING_BASE, 8, 0, REFUSED(INDEX), {STATE(UINT32_MAX, 0)}},
     {VHOST_USER_SET_VRING_ENABLE, 8, 0, REFUSED(INDEX), {STATE(2, 1)}},
-    {VHOST_USER_SET_VRING_ADDR, 40, 0, REFUSED(INDEX), {2, 0, 0, 0, 0}},
-    {VHOST_USER_SET_VRING_ADDR, 40, 0, REFUSED(INDEX), {UINT32_MAX, 0, 0, 0, 0}},
+    {VHOST_USER_SET_VRING_ADDR, 40, 0, REFUSED(INDEX), {STATE(2, 0), 0, 0, 0, 0}},
+    {VHOST_USER_SET_VRING_ADDR, 40, 0, REFUSED(INDEX), {STATE(UINT32_MAX, 0), 0, 0, 0, 0}},
     {VHOST_USER_SET_VRING_KICK, 8, 1, REFUSED(INDEX), {2}},
     {VHOST_USER_SET_VRING_KICK, 8, 1, REFUSED(INDEX), {0x200}},
     {VHOST_USER_SET_VRING_CALL, 8, 1, REFUSED(INDEX), {255}},
@@ -101,7 +106,7 @@ static const struct bad table[] = {
     {VHOST_USER_SET_STATUS, 8, 0, REFUSED(VALUE), {0x100}},
     {VHOST_USER_SET_CONFIG, 12 + 4, 0, REFUSED(VALUE), {STATE(57, 4), 0}},
     {VHOST_USER_SET_CONFIG, 12 + 4, 0, REFUSED(VALUE), {STATE(UINT32_MAX, 4), 0}},
-    {VHOST_USER_SET_CONFIG, 12 + 4, 0, REFUSED(VALUE), {STATE(4, 4), 2}},
+    {VHOST_USER_SET_CONFIG, 12 + 4, 0, REFUSED(VALUE), {STATE(4, 4), STATE(2, 0)}},
     {VHOST_USER_SET_CONFIG, 12, 0, REFUSED(VALUE), {STATE(4, 0), 0}},
     /* Memory: {padding, guest address, size, user address, offset}. */
     {VHOST_USER_ADD_MEM_REG, 40, 1, REFUSED(VALUE), {0, 0, 0, 0, 0}},
@@ -115,8 +120,8 @@ static const struct bad table[] = {
     {VHOST_USER_ADD_MEM_REG, 40, 1, REFUSED(MEMORY), {0, 0x1fffff, 0x1000, 0, 0}},
     {VHOST_USER_ADD_MEM_REG, 40, 1, REFUSED(MEMORY), {0, 0x100000 - 0xfff, 0x1000, 0, 0}},
     {VHOST_USER_REM_MEM_REG, 40, 0, REFUSED(VALUE), {0, 0x100000, 0x1000, 0, 0}},
-    {VHOST_USER_SET_MEM_TABLE, 40, 1, REFUSED(VALUE), {1, 0, 0, 0, 0}},
-    {VHOST_USER_SET_MEM_TABLE, 40, 1, REFUSED(MEMORY), {1, 0, 1ull << 40, 0, 0}},
+    {VHOST_USER_SET_MEM_TABLE, 40, 1, REFUSED(VALUE), {STATE(1, 0), 0, 0, 0, 0}},
+    {VHOST_USER_SET_MEM_TABLE, 40, 1, REFUSED(MEMORY), {STATE(1, 0), 0, 1ull << 40, 0, 0}},
 };
 enum { TABLE = sizeof(table) / sizeof(table[0]) };
 
