@@ -10,6 +10,7 @@ sectors=1024
 ran=0
 bus=device    # of the virtio devices: device (virtio-mmio) or pci
 noise=yes     # whether there is a source of noise
+order=off     # whether buffers are to be used in order
 iommu=no      # whether there is a virtio-iommu in front of the disk
 modules=()    # of the core, beyond what every guest uses
 seconds=${VIRTQ_PEERS_SECONDS:-60} # after which a guest is ended
@@ -96,7 +97,7 @@ guest_matrix() {
             for indirect in on off; do
                 guest_run "$name-packed-$packed-event-$event-indirect-$indirect" \
                     "$properties,packed=$packed,event_idx=$event,indirect_desc=$indirect" "$expected" \
-                    "packed=$(bit $packed) event=$(bit $event) indirect=$(bit $indirect)" "$@"
+                    "packed=$(bit $packed) event=$(bit $event) indirect=$(bit $indirect) order=$(bit $order)" "$@"
             done
         done
     done

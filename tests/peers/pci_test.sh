@@ -6,6 +6,7 @@ set -euo pipefail
 . "$(cd "$(dirname "$0")" && pwd)/guests.sh"
 need aarch64-linux-gnu-gcc qemu-system-aarch64 timeout
 
+# shellcheck disable=SC2034
 bus=pci
 guest_modules_pci
 guest_build pci aarch64 aarch64-linux-gnu-gcc 0x40100000 -DGUEST_PCI -mgeneral-regs-only -mstrict-align -mno-outline-atomics

@@ -36,8 +36,8 @@ void queue_open(struct queue *queue, struct transport *transport, unsigned index
 /* Takes its memory back; after transport_stop(), the last that was opened first. */
 void queue_close(struct queue *queue);
 
-/* Resets one queue while the device goes on, and enables it anew, half as large; returns how many
- * buffers the device had not used. */
+/* Resets one queue while the device goes on, and enables it anew, half as large (in order: as
+ * large); returns how many buffers the device had not used. */
 unsigned queue_restart(struct queue *queue);
 
 /* Adds one buffer; false: there is no room until something comes back. */
