@@ -12,6 +12,7 @@ bus=device    # of the virtio devices: device (virtio-mmio) or pci
 noise=yes     # whether there is a source of noise
 order=off     # whether buffers are to be used in order
 iommu=no      # whether there is a virtio-iommu in front of the disk
+served=no     # whether the disk is ours: examples/vhost-user-blk, with the guest's memory shared
 modules=()    # of the core, beyond what every guest uses
 seconds=${VIRTQ_PEERS_SECONDS:-60} # after which a guest is ended
 runtime=(-lgcc) # what the compiler calls by itself
@@ -62,6 +63,30 @@ guest_build() {
     "$CC" -std=c11 -O2 -Wall -Wextra -Werror "$peers/image.c" -o "$work/image"
 }
 
+# serve_disk IMAGE LOG: our back-end at the socket $served; then it can be connected to
+serve_disk() {
+    local try
+    "$VIRTQ_BUILD/examples/vhost-user-blk" "$served" "$1" >"$2" 2>&1 &
+    backend=$!
+    trap 'kill "$backend" 2>/dev/null || true; rm -rf "$scratch"' EXIT
+    for ((try = 0; try < 100; try++)); do
+        [ ! -S "$served" ] || return 0
+        sleep 0.05
+    done
+    fail "no back-end: $(cat "$2")"
+}
+
+# serve_end LABEL: asks it to end, which it does in order, having refused nothing
+serve_end() {
+    local code=0
+    kill "$backend"
+    wait "$backend" || code=$?
+    trap 'rm -rf "$scratch"' EXIT
+    if [ "$code" -ne 0 ] || [ -s "$work/$1.backend" ]; then
+        fail "$1: the back-end ended with $code: $(cat "$work/$1.backend")"
+    fi
+}
+
 # guest_run LABEL PROPERTIES EXIT EXPECT COMMAND...: runs QEMU, with a disk and a source of noise that have these properties; it must end
 # with that code, say EXPECT about both, and leave the disk as it should be.
 guest_run() {
@@ -69,14 +94,20 @@ guest_run() {
     shift 4
     local devices=()
     [ $iommu = no ] || devices=(-device "virtio-iommu-pci${properties/,iommu_platform=on/}")
-    devices+=(-device "virtio-blk-$bus,drive=d0,serial=virtq$properties")
+    if [ $served = no ]; then
+        devices+=(-drive "if=none,id=d0,format=raw,file=$disk" -device "virtio-blk-$bus,drive=d0,serial=virtq$properties")
+    else
+        devices+=(-chardev "socket,id=c0,path=$served" -device "vhost-user-blk$([ $bus = device ] || echo "-$bus"),chardev=c0$properties")
+    fi
     [ $noise = no ] || devices+=(-object "rng-builtin,id=r0" -device "virtio-rng-$bus,rng=r0$properties")
     "$work/image" make "$disk" $sectors || fail "$label: no image"
+    [ $served = no ] || serve_disk "$disk" "$work/$label.backend"
     started=$(date +%s%N)
     timeout --kill-after=5 "$seconds" "$@" -nodefaults -no-user-config -display none -no-reboot -kernel "$work/guest.elf" \
         -global virtio-mmio.force-legacy=false -serial file:"$log" \
-        -drive if=none,id=d0,format=raw,file="$disk" "${devices[@]}" \
+        "${devices[@]}" \
         </dev/null >"$work/$label.qemu" 2>&1 || code=$?
+    [ $served = no ] || serve_end "$label"
     if [ "$code" -ne "$expected" ] || ! grep -q '^guest: passed' "$log"; then
         cat "$work/$label.qemu" "$log" >&2 || true
         fail "$label: QEMU ended with $code"
