@@ -104,20 +104,18 @@ static int choose_all(const struct virtq_mux *mux, const struct virtq_mapping *m
     return 0;
 }
 
-/* The segments of each member beside each other, in the buffer's order, readable ones first. */
+/* The segments of each member beside each other, in the buffer's order, readable ones first.
+ * `readable` comes as zeros. */
 static void sort(struct virtq_priv_mux_record *record, const struct virtq_mapping *mapping,
                  uint16_t readable[VIRTQ_MUX_MEMBERS])
 {
     const struct virtq_priv_mux_step *steps = steps_of(record);
     struct virtq_segment *sorted = sorted_of(record);
-    uint32_t next[VIRTQ_MUX_MEMBERS];
+    uint32_t next[VIRTQ_MUX_MEMBERS] = {0};
     uint32_t i;
 
-    next[0] = 0;
-    readable[0] = 0;
     for (i = 1; i < record->members; i++) {
         next[i] = next[i - 1] + record->counts[i - 1];
-        readable[i] = 0;
     }
     for (i = 0; i < record->segments; i++) {
         sorted[next[steps[i].member]++] = mapping->segments[i];
@@ -239,7 +237,7 @@ static int map_members(struct virtq_mux *mux, struct virtq_mapping *mapping,
     struct virtq_priv_mux_record *record = mapping->record;
     const struct virtq_segment *segments = sorted_of(record);
     unsigned char *own = records_of(record);
-    uint16_t readable[VIRTQ_MUX_MEMBERS];
+    uint16_t readable[VIRTQ_MUX_MEMBERS] = {0};
     uint32_t used = 0;
     uint32_t at;
 

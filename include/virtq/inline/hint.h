@@ -20,6 +20,8 @@
 
 /** @brief Descriptors, of either format, in a line of 64 bytes. */
 #define VIRTQ_HINT_DESCRIPTORS 4u
+/** @brief Descriptors in two of them. */
+#define VIRTQ_HINT_PAIR 8u
 /** @brief Used elements in a line of 64 bytes. */
 #define VIRTQ_HINT_ELEMENTS 8u
 
@@ -64,7 +66,7 @@ VIRTQ_TEMPLATE void virtq_hint_run(const struct virtq_desc *desc, const struct v
 {
     /* Two at a time: half the price. Not beyond the last, where the peer may be writing. */
     for (desc += VIRTQ_HINT_DESCRIPTORS; desc + VIRTQ_HINT_DESCRIPTORS < last;
-         desc += 2 * VIRTQ_HINT_DESCRIPTORS) {
+         desc += VIRTQ_HINT_PAIR) {
         virtq_hint_read(desc);
         virtq_hint_read(desc + VIRTQ_HINT_DESCRIPTORS);
     }
@@ -141,7 +143,7 @@ VIRTQ_TEMPLATE void virtq_hint_next(const struct pvirtq_desc *desc, uint32_t bit
         last = end - 1;
     }
     for (desc += VIRTQ_HINT_DESCRIPTORS; desc + VIRTQ_HINT_DESCRIPTORS < last;
-         desc += 2 * VIRTQ_HINT_DESCRIPTORS) {
+         desc += VIRTQ_HINT_PAIR) {
         virtq_hint_read(desc);
         virtq_hint_read(desc + VIRTQ_HINT_DESCRIPTORS);
     }
