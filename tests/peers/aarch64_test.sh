@@ -6,6 +6,5 @@ set -euo pipefail
 . "$(cd "$(dirname "$0")" && pwd)/guests.sh"
 need aarch64-linux-gnu-gcc qemu-system-aarch64 timeout
 
-# With the MMU off an unaligned access traps.
-guest_build aarch64 aarch64 aarch64-linux-gnu-gcc 0x40100000 -mgeneral-regs-only -mstrict-align -mno-outline-atomics
-guest_matrix aarch64 "" 0 qemu-system-aarch64 -accel tcg -M virt,gic-version=2 -cpu cortex-a57 -m 64 -semihosting
+guest_arm aarch64 ""
+guest_total

@@ -10,6 +10,7 @@ sectors=1024
 ran=0
 bus=device    # of the virtio devices: device (virtio-mmio) or pci
 noise=yes     # whether there is a source of noise
+qemu=         # of guest_arm, in place of the usual ones
 order=off     # whether buffers are to be used in order
 iommu=no      # whether there is a virtio-iommu in front of the disk
 served=no     # whether the disk is ours: examples/vhost-user-blk, with the guest's memory shared
@@ -119,6 +120,24 @@ guest_run() {
     printf 'PASS %-52s %4s ms; %s\n' "$label" $((($(date +%s%N) - started) / 1000000)) "$(grep -E '^(blk|iommu): ' "$log" | tail -1)"
 }
 
+# Says how many combinations passed, as scripts/test counts them; a failure ends the script before.
+guest_total() {
+    echo "$ran passed, 0 failed"
+}
+
+# guest_arm NAME PROPERTIES FLAG...: that matrix on an arm machine; with VIRTQ_PEERS=all on the newer QEMU too.
+guest_arm() {
+    local name=$1 properties=$2 options
+    shift 2
+    # With the MMU off an unaligned access traps.
+    guest_build "$name" aarch64 aarch64-linux-gnu-gcc 0x40100000 -mgeneral-regs-only -mstrict-align -mno-outline-atomics "$@"
+    options=(-accel tcg -M "virt,gic-version=2,highmem=off" -cpu cortex-a57 -m 64 -semihosting)
+    guest_matrix "$name" "$properties" 0 "${qemu:-qemu-system-aarch64}" "${options[@]}"
+    if [ "${VIRTQ_PEERS:-quick}" = all ] && [ -z "${qemu:-}" ] && [ -x "${VIRTQ_QEMU_NEW:-none}" ]; then
+        guest_matrix "$name-newer" "$properties" 0 "$VIRTQ_QEMU_NEW" "${options[@]}"
+    fi
+}
+
 # guest_matrix NAME PROPERTIES EXIT COMMAND...: every combination of format, event index and indirect tables, with more properties.
 guest_matrix() {
     local name=$1 properties=$2 expected=$3 packed event indirect
@@ -132,7 +151,6 @@ guest_matrix() {
             done
         done
     done
-    echo "$ran passed, 0 failed"
 }
 
 bit() {

@@ -20,5 +20,5 @@ done
 # shellcheck disable=SC2034
 bus=pci order=on
 guest_modules_pci
-guest_build in_order aarch64 aarch64-linux-gnu-gcc 0x40100000 -DGUEST_PCI -mgeneral-regs-only -mstrict-align -mno-outline-atomics
-guest_matrix in_order ",disable-legacy=on,in_order=on" 0 "$qemu" -accel tcg -M virt,gic-version=2,highmem=off -cpu cortex-a57 -m 64 -semihosting
+guest_arm in_order ",disable-legacy=on,in_order=on" -DGUEST_PCI
+guest_total

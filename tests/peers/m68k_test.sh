@@ -8,3 +8,4 @@ need m68k-linux-gnu-gcc qemu-system-m68k timeout
 
 guest_build m68k m68k m68k-linux-gnu-gcc 0x00010000 -mcpu=68040
 guest_matrix m68k "" 0 qemu-system-m68k -accel tcg -M virt -m 64
+guest_total

@@ -9,5 +9,5 @@ need aarch64-linux-gnu-gcc qemu-system-aarch64 timeout
 # shellcheck disable=SC2034
 bus=pci
 guest_modules_pci
-guest_build pci aarch64 aarch64-linux-gnu-gcc 0x40100000 -DGUEST_PCI -mgeneral-regs-only -mstrict-align -mno-outline-atomics
-guest_matrix pci ",disable-legacy=on" 0 qemu-system-aarch64 -accel tcg -M virt,gic-version=2,highmem=off -cpu cortex-a57 -m 64 -semihosting
+guest_arm pci ",disable-legacy=on" -DGUEST_PCI
+guest_total

@@ -8,3 +8,4 @@ need riscv64-linux-gnu-gcc qemu-system-riscv64 timeout
 
 guest_build riscv64 riscv64 riscv64-linux-gnu-gcc 0x80000000 -march=rv64imac_zicsr -mabi=lp64 -mcmodel=medany
 guest_matrix riscv64 "" 0 qemu-system-riscv64 -accel tcg -M virt -bios none -m 64
+guest_total

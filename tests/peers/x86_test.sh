@@ -12,3 +12,4 @@ need gcc qemu-system-x86_64 timeout
 runtime=()
 guest_build x86 x86 gcc 0x00100000 -m32 -march=i686 -mno-sse
 guest_matrix x86 "" 1 qemu-system-x86_64 -accel tcg -M microvm -m 64 -device isa-debug-exit,iobase=0xf4,iosize=0x04
+guest_total
