@@ -155,7 +155,7 @@ void virtq_priv_backend_stop(struct virtq_vhost_user_backend *backend)
 
     for (i = 0; i < backend->queue_count; i++) {
         (void)virtq_priv_vring_stop(backend, i);
-        backend->vrings[i].enabled = 0;
+        __atomic_store_n(&backend->vrings[i].enabled, 0u, __ATOMIC_RELEASE);
     }
 }
 

@@ -44,7 +44,7 @@ static uint32_t set_features(backend_type *backend, message_type *message)
     }
     backend->features = features;
     for (i = 0; i < backend->queue_count; i++) {
-        backend->vrings[i].enabled = 0;
+        __atomic_store_n(&backend->vrings[i].enabled, 0u, __ATOMIC_RELEASE);
     }
     if (backend->ops.features != NULL) {
         backend->ops.features(backend->opaque, virtq_vhost_user_backend_features(backend));

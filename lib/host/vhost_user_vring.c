@@ -90,7 +90,7 @@ uint32_t virtq_priv_vring_start(struct virtq_vhost_user_backend *backend, uint32
     }
     /* With protocol features a ring waits for VHOST_USER_SET_VRING_ENABLE. */
     if (!virtq_feature_has(backend->features, VHOST_USER_F_PROTOCOL_FEATURES)) {
-        vring->enabled = 1;
+        __atomic_store_n(&vring->enabled, 1u, __ATOMIC_RELEASE);
     }
     if (backend->ops.started != NULL && backend->ops.started(backend->opaque, index) != 0) {
         virtq_guard_part(&vring->user);
@@ -215,6 +215,13 @@ VIRTQ_API struct virtq_device *virtq_vhost_user_vring_device(
         index < backend->queue_count ? &backend->vrings[index] : NULL;
 
     return vring != NULL ? vring->device : NULL;
+}
+
+VIRTQ_API int virtq_vhost_user_vring_enabled(const struct virtq_vhost_user_backend *backend,
+                                             uint32_t index)
+{
+    return index < backend->queue_count &&
+           __atomic_load_n(&backend->vrings[index].enabled, __ATOMIC_ACQUIRE) != 0;
 }
 
 VIRTQ_API void virtq_vhost_user_vring_enter(struct virtq_vhost_user_backend *backend,

@@ -196,7 +196,8 @@ static const struct virtq_vhost_user_ops frontend_ops = {
 };
 
 /* A guest, and a back-end that knows nothing of it yet. */
-static inline void frontend_open(struct frontend *f, uint32_t flags)
+static inline void frontend_open_with(struct frontend *f, uint32_t flags,
+                                      const struct virtq_vhost_user_ops *ops)
 {
     struct virtq_vhost_user_backend_config config = VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT;
     int ends[2];
@@ -225,13 +226,18 @@ static inline void frontend_open(struct frontend *f, uint32_t flags)
     config.features = FRONTEND_OFFERED;
     config.queue_count = FRONTEND_RINGS;
     config.config_size = FRONTEND_CONFIG;
-    config.ops = &frontend_ops;
+    config.ops = ops;
     config.opaque = f;
     f->memory = aligned_alloc(VIRTQ_CACHE_LINE, virtq_vhost_user_backend_size(&config));
     cr_assert(f->memory != NULL);
     cr_assert_eq(virtq_vhost_user_backend_init(f->memory, virtq_vhost_user_backend_size(&config),
                                                &config, &f->backend),
                  0);
+}
+
+static inline void frontend_open(struct frontend *f, uint32_t flags)
+{
+    frontend_open_with(f, flags, &frontend_ops);
 }
 
 static inline void frontend_close(struct frontend *f)

@@ -166,10 +166,18 @@ VIRTQ_API uint64_t virtq_vhost_user_backend_mapped(const struct virtq_vhost_user
 /** @brief A ring's queue.
  * @param backend a back-end
  * @param index   the ring's
- * @return the queue, or NULL while the ring does not run, or is disabled. The ring's thread,
- * between virtq_vhost_user_ops::started and virtq_vhost_user_ops::stopping; there in any state. */
+ * @return the queue, or NULL while the ring does not run. The ring's thread, from
+ * virtq_vhost_user_ops::started to virtq_vhost_user_ops::stopping, both included. */
 VIRTQ_API struct virtq_device *virtq_vhost_user_vring_device(
     const struct virtq_vhost_user_backend *backend, uint32_t index);
+
+/** @brief Whether a ring may have effects. One that runs and may not is left alone;
+ * virtq_vhost_user_ops::serve is not called for it.
+ * @param backend a back-end
+ * @param index   the ring's
+ * @return 1 or 0. Any thread. */
+VIRTQ_API int virtq_vhost_user_vring_enabled(const struct virtq_vhost_user_backend *backend,
+                                             uint32_t index);
 
 /** @brief Begins a burst: the guest's memory may be touched until virtq_vhost_user_vring_leave().
  * @param backend a back-end
