@@ -15,8 +15,8 @@ static struct virtq_region range(uint64_t bus_page, uint64_t memory_page, uint64
     const uint64_t size = (uint64_t)1 << world.config.window.shift;
     const virtq_addr_t first = world.config.window.first + bus_page * size;
 
-    return (struct virtq_region){first, first + (pages * size - 1), tce_memory + memory_page * size,
-                                 permissions};
+    return (struct virtq_region){first, first + (pages * size - 1),
+                                 tce_guest() + memory_page * size, permissions};
 }
 
 static int map(const struct virtq_region *ranges, unsigned count)
@@ -139,14 +139,14 @@ Test(tce_backend, pages_of_64_kib_are_an_entry_each)
     cr_assert_eq(tce_used(&world), 4u);
     cr_assert_eq(tce_window(&world, TCE_BUS + 2 * LARGE, SPACES_WRITE, &window), 0);
     cr_assert_eq(window.last - window.first, 4u * LARGE - 1);
-    cr_assert(window.base == tce_memory + 3 * LARGE);
+    cr_assert(window.base == tce_guest() + 3 * LARGE);
 }
 
 Test(tce_backend, memory_in_several_regions_is_mapped_page_by_page)
 {
     const struct virtq_region memory[] = {
-        {TCE_REAL, TCE_REAL + 2 * PAGE - 1, tce_memory, 0},
-        {TCE_REAL + 64 * PAGE, TCE_REAL + 66 * PAGE - 1, tce_memory + 2 * PAGE, 0}};
+        {TCE_REAL, TCE_REAL + 2 * PAGE - 1, tce_guest(), 0},
+        {TCE_REAL + 64 * PAGE, TCE_REAL + 66 * PAGE - 1, tce_guest() + 2 * PAGE, 0}};
 
     tce_open(&world, 0, TCE_SMALL);
     world.config.memory = memory;
@@ -368,11 +368,11 @@ Test(tce_backend, is_not_made_of_a_wrong_configuration)
     world.config.memory_count = 0;
     cr_assert_eq(remake(), VIRTQ_EINVAL);
     world.config = good;
-    world.config.lists = tce_memory + 8;
+    world.config.lists = tce_guest() + 8;
     cr_assert_eq(remake(), VIRTQ_EINVAL);
     world.config.lists = NULL;
     cr_assert_eq(remake(), VIRTQ_EINVAL);
-    world.config.lists = tce_memory + TCE_MEMORY - PAGE;
+    world.config.lists = tce_guest() + TCE_MEMORY - PAGE;
     cr_assert_eq(remake(), 0);
     world.config.list_count = 2;
     cr_assert_eq(remake(), VIRTQ_EINVAL);
@@ -413,9 +413,9 @@ Test(tce_backend, both_ends_carry_a_buffer_and_the_device_loses_it)
     config.iova = &iova;
     config.backend = &world.backend.backend;
     cr_assert_eq(virtq_iommu_init(&iommu, &config), 0);
-    memset(tce_memory + 9 * PAGE, 0x5a, 3 * PAGE);
-    spaces_segment(&buffer, 0, tce_memory + 9 * PAGE + 100, 6000);
-    spaces_segment(&buffer, 1, tce_memory + 20 * PAGE + 7, 6000);
+    memset(tce_guest() + 9 * PAGE, 0x5a, 3 * PAGE);
+    spaces_segment(&buffer, 0, tce_guest() + 9 * PAGE + 100, 6000);
+    spaces_segment(&buffer, 1, tce_guest() + 20 * PAGE + 7, 6000);
     cr_assert_eq(spaces_map(&iommu.space, &buffer, 1, 1, 2), 0);
     expect(0, 1, 0);
     cr_assert_eq(buffer.runs[0].addr, (virtq_addr_t)PAGE + 100, "page 0 is nobody's");
@@ -423,7 +423,7 @@ Test(tce_backend, both_ends_carry_a_buffer_and_the_device_loses_it)
     cr_assert_eq(bytes[5999], 0x5a);
     cr_assert_eq(spaces_copy(&world.table.space, buffer.runs[1].addr, bytes, 6000, SPACES_WRITE),
                  0);
-    cr_assert_eq(memcmp(tce_memory + 20 * PAGE + 7, bytes, 6000), 0);
+    cr_assert_eq(memcmp(tce_guest() + 20 * PAGE + 7, bytes, 6000), 0);
     cr_assert_eq(spaces_copy(&world.table.space, buffer.runs[0].addr, bytes, 1, SPACES_WRITE),
                  VIRTQ_EPERM);
     spaces_unmap(&iommu.space, &buffer, 6000);

@@ -36,8 +36,6 @@ static inline unsigned char *tce_guest(void)
     return tce_arena + (65536 - (uintptr_t)tce_arena % 65536) % 65536;
 }
 
-#define tce_memory tce_guest()
-
 struct tce_world {
     struct virtq_region region; /* All of guest memory, by real address. */
     struct virtq_direct memory;
@@ -79,7 +77,7 @@ static inline void tce_open(struct tce_world *world, virtq_addr_t first, uint32_
 
     memset(world, 0, sizeof(*world));
     world->region =
-        (struct virtq_region){TCE_REAL, TCE_REAL + TCE_MEMORY - 1, tce_memory, SPACES_BOTH};
+        (struct virtq_region){TCE_REAL, TCE_REAL + TCE_MEMORY - 1, tce_guest(), SPACES_BOTH};
     cr_assert_eq(virtq_direct_init_regions(&world->memory, &world->region, 1), 0);
     table.window = window;
     table.memory = &world->memory.space;
@@ -95,7 +93,7 @@ static inline void tce_open(struct tce_world *world, virtq_addr_t first, uint32_
     world->config.memory = &world->region;
     world->config.memory_count = 1;
     world->config.calls = VIRTQ_TCE_HAS_PUT_INDIRECT | VIRTQ_TCE_HAS_STUFF;
-    world->config.lists = tce_memory;
+    world->config.lists = tce_guest();
     world->config.list_count = 1;
     cr_assert_eq(virtq_tce_backend_init(&world->backend, &world->config), 0);
 }

@@ -40,7 +40,7 @@ Test(tce_memory, all_of_memory_is_mapped_once_at_an_offset)
     cr_assert_eq(virtq_tce_linear(&world.backend, SPACES_BOTH, &linear), 0);
     cr_assert_eq(linear.first, TCE_BUS + 32 * (uint64_t)LARGE);
     cr_assert_eq(linear.last - linear.first, (uint64_t)TCE_MEMORY - 1);
-    cr_assert(linear.base == tce_memory);
+    cr_assert(linear.base == tce_guest());
     cr_assert_eq(linear.permissions, (uint32_t)SPACES_BOTH);
     cr_assert_eq(tce_window(&world, linear.first + 77, SPACES_BOTH, &window), 0);
     cr_assert(window.first == linear.first && window.last == linear.last &&
@@ -70,8 +70,8 @@ Test(tce_memory, memory_that_exceeds_the_window_is_not_mapped_at_once)
 
 Test(tce_memory, when_all_of_memory_cannot_be_mapped_nothing_is)
 {
-    const struct virtq_region memory[] = {{0, 4 * PAGE - 1, tce_memory, 0},
-                                          {8 * PAGE, 12 * PAGE - 1, tce_memory + 8 * PAGE, 0}};
+    const struct virtq_region memory[] = {{0, 4 * PAGE - 1, tce_guest(), 0},
+                                          {8 * PAGE, 12 * PAGE - 1, tce_guest() + 8 * PAGE, 0}};
 
     tce_open(&world, 0, TCE_SMALL);
     world.config.memory = memory;
@@ -89,9 +89,9 @@ Test(tce_memory, when_all_of_memory_cannot_be_mapped_nothing_is)
 
 Test(tce_memory, a_hole_in_memory_is_a_hole_on_the_bus)
 {
-    const struct virtq_region memory[] = {{8 * PAGE, 12 * PAGE - 1, tce_memory + 8 * PAGE, 0},
-                                          {0, 4 * PAGE - 1, tce_memory, 0}};
-    const struct virtq_region apart[] = {memory[0], {0, 4 * PAGE - 1, tce_memory + PAGE, 0}};
+    const struct virtq_region memory[] = {{8 * PAGE, 12 * PAGE - 1, tce_guest() + 8 * PAGE, 0},
+                                          {0, 4 * PAGE - 1, tce_guest(), 0}};
+    const struct virtq_region apart[] = {memory[0], {0, 4 * PAGE - 1, tce_guest() + PAGE, 0}};
     struct virtq_window linear;
 
     tce_open(&world, TCE_BUS, TCE_SMALL);
@@ -101,7 +101,7 @@ Test(tce_memory, a_hole_in_memory_is_a_hole_on_the_bus)
     cr_assert_eq(remake(), 0);
     cr_assert_eq(virtq_tce_linear(&world.backend, SPACES_READ, &linear), 0);
     cr_assert(linear.first == TCE_BUS && linear.last == TCE_BUS + 12 * PAGE - 1);
-    cr_assert(linear.base == tce_memory);
+    cr_assert(linear.base == tce_guest());
     cr_assert_eq(virtq_tce_map_all(&world.backend, SPACES_READ), 0);
     cr_assert_eq(tce_get(&world, TCE_BUS + 5 * PAGE), 0u);
     cr_assert_eq(tce_get(&world, TCE_BUS + 9 * PAGE), (uint64_t)(9 * PAGE) | VIRTQ_TCE_READ);

@@ -64,7 +64,7 @@ static void put_list(uint64_t index, uint64_t count)
         bool legal;
 
         entries[i] = some_entry(index + i + moved, &legal);
-        tce_list(tce_memory, i, entries[i]);
+        tce_list(tce_guest(), i, entries[i]);
         all_legal = all_legal && legal;
     }
     cr_assert_eq(tce_raw(&world, VIRTQ_TCE_PUT_INDIRECT, TCE_LIOBN, TCE_BUS + index * PAGE,
@@ -122,7 +122,7 @@ static void look(uint64_t index, uint32_t permission)
     cr_assert_eq(window.first, TCE_BUS + low * PAGE);
     cr_assert_eq(window.last, TCE_BUS + high * PAGE + (PAGE - 1));
     cr_assert(window.base ==
-              tce_memory + ((model.entries[low] & ~(uint64_t)(PAGE - 1)) - TCE_REAL));
+              tce_guest() + ((model.entries[low] & ~(uint64_t)(PAGE - 1)) - TCE_REAL));
     for (; low <= high; low++) {
         cr_assert_eq(window.permissions & ~(uint32_t)model.entries[low], 0u);
     }
@@ -192,7 +192,7 @@ static unsigned some_ranges(struct virtq_region *ranges, unsigned *owner, unsign
             owner[i] = number;
         }
         ranges[count++] = (struct virtq_region){
-            TCE_BUS + at * PAGE, TCE_BUS + (at + pages) * PAGE - 1, tce_memory + page * PAGE,
+            TCE_BUS + at * PAGE, TCE_BUS + (at + pages) * PAGE - 1, tce_guest() + page * PAGE,
             1 + (uint32_t)random_below(&model.seed, 3)};
         at += pages + (random_below(&model.seed, 3) == 0);
     }
@@ -203,7 +203,7 @@ static void set_model(const struct virtq_region *ranges, unsigned count, bool ma
 {
     for (unsigned i = 0; i < count; i++) {
         uint64_t pages = (ranges[i].last - ranges[i].first + 1) / PAGE;
-        uint64_t real = TCE_REAL + (uint64_t)((unsigned char *)ranges[i].base - tce_memory);
+        uint64_t real = TCE_REAL + (uint64_t)((unsigned char *)ranges[i].base - tce_guest());
 
         for (uint64_t page = 0; page < pages; page++) {
             model.entries[(ranges[i].first - TCE_BUS) / PAGE + page] =

@@ -27,7 +27,7 @@ Test(tce_table, an_entry_leads_to_its_page_with_its_permissions)
     cr_assert_eq(tce_window(&world, TCE_BUS + 5 * PAGE + 123, SPACES_BOTH, &window), 0);
     cr_assert_eq(window.first, TCE_BUS + 5 * PAGE);
     cr_assert_eq(window.last, TCE_BUS + 6 * PAGE - 1);
-    cr_assert(window.base == tce_memory + 7 * PAGE);
+    cr_assert(window.base == tce_guest() + 7 * PAGE);
     cr_assert_eq(window.permissions, (uint32_t)SPACES_BOTH);
     cr_assert_eq(tce_window(&world, TCE_BUS + 4 * PAGE, SPACES_READ, &window), VIRTQ_EFAULT);
     cr_assert_eq(tce_window(&world, TCE_BUS + 6 * PAGE, SPACES_READ, &window), VIRTQ_EFAULT);
@@ -59,7 +59,7 @@ Test(tce_table, entries_are_big_endian_in_the_table_and_in_a_list)
     tce_open(&world, 0, TCE_SMALL);
     cr_assert_eq(tce_put(&world, 0, (TCE_REAL + 3 * PAGE) | TCE_BOTH), 0);
     cr_assert_eq(memcmp(&world.table.entries[0], bytes, 8), 0);
-    memcpy(tce_memory, bytes, 8);
+    memcpy(tce_guest(), bytes, 8);
     cr_assert_eq(tce_raw(&world, VIRTQ_TCE_PUT_INDIRECT, TCE_LIOBN, PAGE, TCE_REAL, 1), 0);
     cr_assert_eq(memcmp(&world.table.entries[1], bytes, 8), 0);
 }
@@ -93,7 +93,7 @@ Test(tce_table, refuses_a_bus_address_that_is_not_at_a_page_of_the_window)
                               VIRTQ_TCE_PUT_INDIRECT};
 
     tce_open(&world, TCE_BUS, TCE_LARGE);
-    tce_list(tce_memory, 0, TCE_REAL | TCE_BOTH);
+    tce_list(tce_guest(), 0, TCE_REAL | TCE_BOTH);
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         for (unsigned call = 0; call < 4; call++) {
             cr_assert_eq(tce_raw(&world, calls[call], TCE_LIOBN, bad[i],
@@ -111,8 +111,8 @@ Test(tce_table, refuses_a_count_that_leaves_the_window)
     const uint64_t last = (uint64_t)(TCE_ENTRIES - 1) * PAGE;
 
     tce_open(&world, 0, TCE_SMALL);
-    tce_list(tce_memory, 0, entry);
-    tce_list(tce_memory, 1, entry);
+    tce_list(tce_guest(), 0, entry);
+    tce_list(tce_guest(), 1, entry);
     cr_assert_eq(tce_raw(&world, VIRTQ_TCE_STUFF, TCE_LIOBN, last, entry, 2), VIRTQ_TCE_PARAMETER);
     cr_assert_eq(tce_raw(&world, VIRTQ_TCE_STUFF, TCE_LIOBN, 0, entry, TCE_ENTRIES + 1),
                  VIRTQ_TCE_PARAMETER);
@@ -130,7 +130,7 @@ Test(tce_table, a_list_has_up_to_512_entries_and_none_is_legal)
 {
     tce_open(&world, 0, TCE_SMALL);
     for (unsigned i = 0; i < 512; i++) {
-        tce_list(tce_memory, i, (TCE_REAL + (uint64_t)i * PAGE) | VIRTQ_TCE_READ);
+        tce_list(tce_guest(), i, (TCE_REAL + (uint64_t)i * PAGE) | VIRTQ_TCE_READ);
     }
     cr_assert_eq(tce_raw(&world, VIRTQ_TCE_PUT_INDIRECT, TCE_LIOBN, 0, TCE_REAL, 513),
                  VIRTQ_TCE_PARAMETER);
@@ -196,7 +196,7 @@ Test(tce_table, accepts_a_page_that_lies_over_several_regions_of_memory)
     for (unsigned i = 0; i < 16; i++) {
         regions[i].first = TCE_REAL + (uint64_t)i * PAGE;
         regions[i].last = regions[i].first + PAGE - 1;
-        regions[i].base = tce_memory + (size_t)(2 * i + 1) * PAGE;
+        regions[i].base = tce_guest() + (size_t)(2 * i + 1) * PAGE;
         regions[i].permissions = SPACES_BOTH;
     }
     cr_assert_eq(virtq_direct_init_regions(&world.memory, regions, 16), 0);
@@ -205,7 +205,7 @@ Test(tce_table, accepts_a_page_that_lies_over_several_regions_of_memory)
     cr_assert_eq(tce_window(&world, LARGE + 5 * PAGE + 17, SPACES_WRITE, &window), 0);
     cr_assert_eq(window.first, (virtq_addr_t)LARGE + 5 * PAGE);
     cr_assert_eq(window.last, (virtq_addr_t)LARGE + 6 * PAGE - 1);
-    cr_assert(window.base == tce_memory + 11 * PAGE);
+    cr_assert(window.base == tce_guest() + 11 * PAGE);
     cr_assert_eq(tce_put(&world, LARGE, (TCE_REAL + LARGE) | TCE_BOTH), VIRTQ_TCE_PARAMETER);
 }
 
@@ -234,9 +234,9 @@ Test(tce_table, a_list_is_put_as_a_whole_or_not_at_all)
 {
     tce_open(&world, 0, TCE_SMALL);
     for (unsigned i = 0; i < 8; i++) {
-        tce_list(tce_memory, i, (TCE_REAL + (uint64_t)i * PAGE) | TCE_BOTH);
+        tce_list(tce_guest(), i, (TCE_REAL + (uint64_t)i * PAGE) | TCE_BOTH);
     }
-    tce_list(tce_memory, 7, TCE_REAL | TCE_BOTH | 4);
+    tce_list(tce_guest(), 7, TCE_REAL | TCE_BOTH | 4);
     cr_assert_eq(tce_raw(&world, VIRTQ_TCE_PUT_INDIRECT, TCE_LIOBN, 0, TCE_REAL, 8),
                  VIRTQ_TCE_PARAMETER);
     cr_assert_eq(tce_used(&world), 0u);
@@ -262,7 +262,7 @@ static int liar_window(struct virtq_space *space, virtq_addr_t addr, uint32_t pe
 
     if (liar->questions++ != 0) {
         for (unsigned i = 0; i < 512; i++) {
-            tce_list(tce_memory, i, 0x666000 | TCE_BOTH);
+            tce_list(tce_guest(), i, 0x666000 | TCE_BOTH);
         }
         /* A page at a time, so that each entry is a question. */
         if (error == 0) {
@@ -284,7 +284,7 @@ Test(tce_table, a_list_that_changes_while_it_is_judged_is_used_as_it_was_read)
     liar.real = &world.memory.space;
     world.table.memory = &liar.space;
     for (unsigned i = 0; i < 512; i++) {
-        tce_list(tce_memory, i, (TCE_REAL + (uint64_t)i * PAGE) | VIRTQ_TCE_READ);
+        tce_list(tce_guest(), i, (TCE_REAL + (uint64_t)i * PAGE) | VIRTQ_TCE_READ);
     }
     cr_assert_eq(tce_raw(&world, VIRTQ_TCE_PUT_INDIRECT, TCE_LIOBN, 0, TCE_REAL, 512), 0);
     cr_assert_eq(liar.questions, 513u, "the list page, and each page");

@@ -22,7 +22,7 @@ Test(tce_window, neighbours_that_continue_each_other_are_one_window)
     cr_assert_eq(tce_window(&world, TCE_BUS + 3 * PAGE, SPACES_WRITE, &window), 0);
     cr_assert_eq(window.first, TCE_BUS + PAGE);
     cr_assert_eq(window.last, TCE_BUS + 5 * PAGE - 1);
-    cr_assert(window.base == tce_memory + PAGE);
+    cr_assert(window.base == tce_guest() + PAGE);
     cr_assert_eq(window.permissions, (uint32_t)SPACES_BOTH);
     cr_assert_eq(tce_window(&world, TCE_BUS + 3 * PAGE, SPACES_READ, &window), 0);
     cr_assert_eq(window.last, TCE_BUS + 6 * PAGE - 1);
@@ -36,13 +36,13 @@ Test(tce_window, a_window_has_at_most_64_neighbours_on_each_side)
 
     tce_open(&world, 0, TCE_SMALL);
     for (unsigned i = 0; i < 512; i++) {
-        tce_list(tce_memory, i, (TCE_REAL + (uint64_t)i * PAGE) | TCE_BOTH);
+        tce_list(tce_guest(), i, (TCE_REAL + (uint64_t)i * PAGE) | TCE_BOTH);
     }
     cr_assert_eq(tce_raw(&world, VIRTQ_TCE_PUT_INDIRECT, TCE_LIOBN, 0, TCE_REAL, 512), 0);
     cr_assert_eq(tce_window(&world, 200 * PAGE + 5, SPACES_READ, &window), 0);
     cr_assert_eq(window.first, (virtq_addr_t)(200 - 64) * PAGE);
     cr_assert_eq(window.last, (virtq_addr_t)(200 + 65) * PAGE - 1);
-    cr_assert(window.base == tce_memory + (200 - 64) * PAGE);
+    cr_assert(window.base == tce_guest() + (200 - 64) * PAGE);
     cr_assert_eq(tce_window(&world, 3 * PAGE, SPACES_READ, &window), 0);
     cr_assert_eq(window.first, 0u);
 }
@@ -58,7 +58,7 @@ Test(tce_window, l6_the_last_entry_of_the_range_is_as_good_as_any)
     cr_assert_eq(tce_window(&world, UINT64_MAX, SPACES_BOTH, &window), 0);
     cr_assert_eq(window.first, UINT64_MAX - (2 * LARGE - 1));
     cr_assert_eq(window.last, UINT64_MAX);
-    cr_assert(window.base == tce_memory);
+    cr_assert(window.base == tce_guest());
     cr_assert_eq(tce_window(&world, 0 - size - 1, SPACES_READ, &window), VIRTQ_EFAULT);
     cr_assert_eq(tce_window(&world, 0, SPACES_READ, &window), VIRTQ_EFAULT);
 }
@@ -76,7 +76,7 @@ Test(tce_window, l6_real_addresses_go_up_to_the_top_as_well)
     cr_assert_eq(tce_put(&world, 2 * PAGE, TCE_BOTH), VIRTQ_TCE_PARAMETER);
     cr_assert_eq(tce_window(&world, 0, SPACES_READ, &window), 0);
     cr_assert_eq(window.last, 2u * PAGE - 1);
-    cr_assert(window.base == tce_memory + TCE_MEMORY - 2 * PAGE);
+    cr_assert(window.base == tce_guest() + TCE_MEMORY - 2 * PAGE);
     cr_assert_eq(tce_window(&world, PAGE, SPACES_READ, &window), 0);
     cr_assert_eq(window.first, 0u);
 }
@@ -102,10 +102,10 @@ Test(tce_window, l3_windows_are_withdrawn_whenever_something_granted_is_taken_aw
     cr_assert_eq(tce_raw(&world, VIRTQ_TCE_STUFF, TCE_LIOBN, 0, 0, TCE_ENTRIES), 0);
     cr_assert_eq(world.table.space.generation, generation, "there was nothing");
     for (unsigned i = 0; i < 4; i++) {
-        tce_list(tce_memory, i, TCE_REAL | TCE_BOTH);
+        tce_list(tce_guest(), i, TCE_REAL | TCE_BOTH);
     }
     cr_assert_eq(tce_raw(&world, VIRTQ_TCE_PUT_INDIRECT, TCE_LIOBN, 0, TCE_REAL, 4), 0);
-    tce_list(tce_memory, 3, 0);
+    tce_list(tce_guest(), 3, 0);
     cr_assert_eq(tce_raw(&world, VIRTQ_TCE_PUT_INDIRECT, TCE_LIOBN, 0, TCE_REAL, 4), 0);
     cr_assert_eq(world.table.space.generation, ++generation, "one of a list");
     cr_assert_eq(tce_raw(&world, VIRTQ_TCE_STUFF, TCE_LIOBN, 0, 0, 4), 0);

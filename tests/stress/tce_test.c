@@ -38,13 +38,13 @@ static struct virtq_region range_of(const struct guest *guest, unsigned at, unsi
     const virtq_addr_t first = TCE_BUS + (virtq_addr_t)page * PAGE;
 
     return (struct virtq_region){first, first + (virtq_addr_t)pages * PAGE - 1,
-                                 tce_memory + (size_t)page * PAGE, SPACES_READ};
+                                 tce_guest() + (size_t)page * PAGE, SPACES_READ};
 }
 
 /* The entries are this processor's: what the other put into the list page is not among them. */
 static bool mapped_right(const struct guest *guest, const struct virtq_region *range)
 {
-    uint64_t real = TCE_REAL + (uint64_t)((unsigned char *)range->base - tce_memory);
+    uint64_t real = TCE_REAL + (uint64_t)((unsigned char *)range->base - tce_guest());
 
     for (virtq_addr_t at = range->first; at <= range->last; at += PAGE, real += PAGE) {
         uint64_t entry = 0;
