@@ -58,55 +58,40 @@
  * the first and after the last whole one is for `rest`.
  * @param vector     a vector of uint64_t
  * @param constraint of a register for one, read and written
- * @param align      what stores of long copies are aligned to; 1: as they come
  * @param rest       a function that copies less than a vector, and gives a vector of partial sums
+ * @param total      a function that adds the words of a vector
  */
-#define VIRTQ_PRIV_CHECKSUM_WIDE(vector, constraint, align, rest)                  \
-    do {                                                                           \
-        unsigned char *to = out;                                                   \
-        const unsigned char *from = in;                                            \
-        vector all = {0};                                                          \
-        vector high = {0};                                                         \
-        vector all_odd = {0};                                                      \
-        vector high_odd = {0};                                                     \
-        vector rests = {0};                                                        \
-        uint64_t sum = 0;                                                          \
-                                                                                   \
-        if ((align) != 1 && len >= 8 * sizeof(vector)) {                           \
-            /* An even number: bytes keep their places in their words. */          \
-            size_t head = (0 - (size_t)(uintptr_t)to) & ~(size_t)1 & ((align)-1u); \
-                                                                                   \
-            if (head != 0) {                                                       \
-                rests = rest(to, from, head);                                      \
-                to += head;                                                        \
-                from += head;                                                      \
-                len -= head;                                                       \
-            }                                                                      \
-        }                                                                          \
-        while (len >= 8 * sizeof(vector)) {                                        \
-            VIRTQ_PRIV_CHECKSUM_FOUR(vector, constraint);                          \
-            VIRTQ_PRIV_CHECKSUM_FOUR(vector, constraint);                          \
-        }                                                                          \
-        if (len >= 4 * sizeof(vector)) {                                           \
-            VIRTQ_PRIV_CHECKSUM_FOUR(vector, constraint);                          \
-        }                                                                          \
-        if (len >= 2 * sizeof(vector)) {                                           \
-            VIRTQ_PRIV_CHECKSUM_TWO(vector, constraint);                           \
-        }                                                                          \
-        if (len >= sizeof(vector)) {                                               \
-            VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, all, high, 0);          \
-            VIRTQ_PRIV_CHECKSUM_PASS(sizeof(vector));                              \
-        }                                                                          \
-        if (len != 0) {                                                            \
-            rests += rest(to, from, len);                                          \
-        }                                                                          \
-        high += high_odd;                                                          \
-        all += all_odd;                                                            \
-        all = (all - (high << 32)) + high + rests;                                 \
-        for (unsigned i = 0; i < sizeof(vector) / sizeof(uint64_t); i++) {         \
-            sum += all[i];                                                         \
-        }                                                                          \
-        return sum;                                                                \
+#define VIRTQ_PRIV_CHECKSUM_WIDE(vector, constraint, rest, total)         \
+    do {                                                                  \
+        unsigned char *to = out;                                          \
+        const unsigned char *from = in;                                   \
+        vector all = {0};                                                 \
+        vector high = {0};                                                \
+        vector all_odd = {0};                                             \
+        vector high_odd = {0};                                            \
+        vector rests = {0};                                               \
+                                                                          \
+        while (len >= 8 * sizeof(vector)) {                               \
+            VIRTQ_PRIV_CHECKSUM_FOUR(vector, constraint);                 \
+            VIRTQ_PRIV_CHECKSUM_FOUR(vector, constraint);                 \
+        }                                                                 \
+        if (len >= 4 * sizeof(vector)) {                                  \
+            VIRTQ_PRIV_CHECKSUM_FOUR(vector, constraint);                 \
+        }                                                                 \
+        if (len >= 2 * sizeof(vector)) {                                  \
+            VIRTQ_PRIV_CHECKSUM_TWO(vector, constraint);                  \
+        }                                                                 \
+        if (len >= sizeof(vector)) {                                      \
+            VIRTQ_PRIV_CHECKSUM_VECTOR(vector, constraint, all, high, 0); \
+            VIRTQ_PRIV_CHECKSUM_PASS(sizeof(vector));                     \
+        }                                                                 \
+        if (len != 0) {                                                   \
+            rests += rest(to, from, len);                                 \
+        }                                                                 \
+        high += high_odd;                                                 \
+        all += all_odd;                                                   \
+        all = (all - (high << 32)) + high + rests;                        \
+        return total(all);                                                \
     } while (0)
 
 #endif
