@@ -88,6 +88,39 @@ VIRTQ_API void virtq_checksum_add(struct virtq_checksum *checksum, const void *f
  * on the wire; 0 only if no byte other than 0 was summed. The sum's owner's thread. */
 VIRTQ_API uint16_t virtq_checksum_fold(const struct virtq_checksum *checksum);
 
+/** @brief Bytes up to which virtq_checksum_copy_whole() takes one step: a partial sum of so many
+ * has room left. */
+#define VIRTQ_CHECKSUM_STEP ((size_t)1 << 20)
+
+/** @brief What virtq_checksum_copy_whole() does with more bytes than #VIRTQ_CHECKSUM_STEP; takes
+ * any number.
+ * @param checksum an initialised sum
+ * @param to       first byte of the copy, of any alignment; does not overlap `from`
+ * @param from     first byte to copy, of any alignment; each byte is loaded once
+ * @param len      bytes, of any number
+ * @return as virtq_checksum_fold(). The sum's owner's thread. */
+VIRTQ_API uint16_t virtq_checksum_copy_long(struct virtq_checksum *checksum, void *to,
+                                            const void *from, size_t len);
+
+/** @brief A partial sum as virtq_checksum_fold() gives it.
+ * @param wide a sum of words in this machine's byte order, congruent modulo 0xffff
+ * @return it in 16 bits. Any thread. */
+VIRTQ_INLINE uint16_t virtq_checksum_fold_word(uint64_t wide)
+{
+    uint32_t word;
+
+    /* A number plus itself with its halves exchanged: in the upper half, the sum of the halves with
+     * the carry gone round. */
+    wide += wide << 32 | wide >> 32;
+    word = (uint32_t)(wide >> 32);
+    word += word << 16 | word >> 16;
+    word >>= 16;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    word = word << 8 | word >> 8;
+#endif
+    return (uint16_t)word;
+}
+
 /** @brief Begins anew, copies, and gives the sum: for what comes in one piece, with one call.
  *
  * It does what virtq_checksum_reset(), virtq_checksum_copy() and virtq_checksum_fold() do one after
@@ -97,8 +130,16 @@ VIRTQ_API uint16_t virtq_checksum_fold(const struct virtq_checksum *checksum);
  * @param from     first byte to copy, of any alignment; each byte is loaded once
  * @param len      bytes, of any number
  * @return as virtq_checksum_fold(). The sum's owner's thread. */
-VIRTQ_API uint16_t virtq_checksum_copy_whole(struct virtq_checksum *checksum, void *to,
-                                             const void *from, size_t len);
+VIRTQ_INLINE uint16_t virtq_checksum_copy_whole(struct virtq_checksum *checksum, void *to,
+                                                const void *from, size_t len)
+{
+    if (VIRTQ_UNLIKELY(len > VIRTQ_CHECKSUM_STEP)) {
+        return virtq_checksum_copy_long(checksum, to, from, len);
+    }
+    checksum->odd = (uint32_t)(len & 1u);
+    checksum->sum = checksum->copy(to, from, len);
+    return virtq_checksum_fold_word(checksum->sum);
+}
 
 /** @brief Lets a space that stages buffers sum what it copies, in both directions.
  *

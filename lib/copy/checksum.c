@@ -81,7 +81,7 @@ VIRTQ_COLD void copy_blocks(struct virtq_checksum *checksum, unsigned char *to,
                             const unsigned char *from, size_t len)
 {
     while (len != 0) {
-        size_t block = len < VIRTQ_PRIV_CHECKSUM_BLOCK ? len : VIRTQ_PRIV_CHECKSUM_BLOCK;
+        size_t block = len < VIRTQ_CHECKSUM_STEP ? len : VIRTQ_CHECKSUM_STEP;
 
         virtq_priv_checksum_go_on(checksum, checksum->copy(to, from, block), block);
         to += block;
@@ -92,7 +92,7 @@ VIRTQ_COLD void copy_blocks(struct virtq_checksum *checksum, unsigned char *to,
 
 void virtq_checksum_copy(struct virtq_checksum *checksum, void *to, const void *from, size_t len)
 {
-    if (VIRTQ_UNLIKELY(len > VIRTQ_PRIV_CHECKSUM_BLOCK)) {
+    if (VIRTQ_UNLIKELY(len > VIRTQ_CHECKSUM_STEP)) {
         copy_blocks(checksum, to, from, len);
     } else {
         virtq_priv_checksum_go_on(checksum, checksum->copy(to, from, len), len);
@@ -104,7 +104,7 @@ void virtq_checksum_add(struct virtq_checksum *checksum, const void *from, size_
     const unsigned char *at = from;
 
     while (len != 0) {
-        size_t block = len < VIRTQ_PRIV_CHECKSUM_BLOCK ? len : VIRTQ_PRIV_CHECKSUM_BLOCK;
+        size_t block = len < VIRTQ_CHECKSUM_STEP ? len : VIRTQ_CHECKSUM_STEP;
 
         virtq_priv_checksum_go_on(checksum, virtq_priv_checksum_sum(at, block), block);
         at += block;
@@ -112,38 +112,17 @@ void virtq_checksum_add(struct virtq_checksum *checksum, const void *from, size_
     }
 }
 
-/* A number plus itself with its halves exchanged: in the upper half, the sum of the halves with the
- * carry gone round. */
-VIRTQ_TEMPLATE uint16_t fold(uint64_t wide)
-{
-    uint32_t word;
-
-    wide += wide << 32 | wide >> 32;
-    word = (uint32_t)(wide >> 32);
-    word += word << 16 | word >> 16;
-    word >>= 16;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    word = word << 8 | word >> 8;
-#endif
-    return (uint16_t)word;
-}
-
 uint16_t virtq_checksum_fold(const struct virtq_checksum *checksum)
 {
-    return fold(checksum->sum);
+    return virtq_checksum_fold_word(checksum->sum);
 }
 
-uint16_t virtq_checksum_copy_whole(struct virtq_checksum *checksum, void *to, const void *from,
-                                   size_t len)
+uint16_t virtq_checksum_copy_long(struct virtq_checksum *checksum, void *to, const void *from,
+                                  size_t len)
 {
-    if (VIRTQ_UNLIKELY(len > VIRTQ_PRIV_CHECKSUM_BLOCK)) {
-        virtq_checksum_reset(checksum);
-        copy_blocks(checksum, to, from, len);
-    } else {
-        checksum->odd = len & 1;
-        checksum->sum = checksum->copy(to, from, len);
-    }
-    return fold(checksum->sum);
+    virtq_checksum_reset(checksum);
+    virtq_checksum_copy(checksum, to, from, len);
+    return virtq_checksum_fold(checksum);
 }
 
 static void copy_and_sum(void *context, void *to, const void *from, size_t len)

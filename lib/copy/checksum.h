@@ -20,13 +20,10 @@
 #    define VIRTQ_PRIV_SIMD128 "+w"
 #endif
 
-/** @brief Most bytes that a variant takes at once: a partial sum of so many has room left. */
-#define VIRTQ_PRIV_CHECKSUM_BLOCK ((size_t)1 << 20)
-
 /** @brief The lower half of a 64-bit word. */
 #define VIRTQ_PRIV_LOW32 UINT64_C(0xffffffff)
 
-/** @brief Copies up to VIRTQ_PRIV_CHECKSUM_BLOCK bytes, and gives their partial sum. */
+/** @brief Copies up to VIRTQ_CHECKSUM_STEP bytes, and gives their partial sum. */
 typedef uint64_t (*virtq_priv_checksum_function)(void *out, const void *in, size_t len);
 
 /** @brief 8 bytes at a time. */
@@ -38,7 +35,7 @@ uint64_t virtq_priv_checksum_avx2(void *out, const void *in, size_t len);
 /** @brief 64 bytes at a time. */
 uint64_t virtq_priv_checksum_avx512(void *out, const void *in, size_t len);
 
-/** @brief The partial sum of up to VIRTQ_PRIV_CHECKSUM_BLOCK bytes, which are not copied. */
+/** @brief The partial sum of up to VIRTQ_CHECKSUM_STEP bytes, which are not copied. */
 uint64_t virtq_priv_checksum_sum(const unsigned char *from, size_t len);
 
 /** @brief Whether this processor and the system let AVX2 be used. */
