@@ -128,13 +128,14 @@ VIRTQ_TEMPLATE void virtq_hint_next(const struct pvirtq_desc *desc, uint32_t bit
                                     const struct pvirtq_desc *end, uint32_t size, unsigned how)
 {
     const uint32_t both = PVIRTQ_DESC_F_AVAIL | PVIRTQ_DESC_F_USED;
-    const struct pvirtq_desc *last = desc + count - 1;
+    const struct pvirtq_desc *last;
 
     if (!virtq_hint_helps(how) || count <= VIRTQ_HINT_DESCRIPTORS ||
         (__atomic_load_n(&desc->flags, __ATOMIC_RELAXED) & both) !=
             virtq_shm_order16((uint16_t)bits, how)) {
         return;
     }
+    last = desc + count - 1;
     if (VIRTQ_UNLIKELY(last >= end)) {
         last -= size;
         for (const struct pvirtq_desc *at = end - size; at <= last; at += VIRTQ_HINT_DESCRIPTORS) {

@@ -312,7 +312,8 @@ VIRTQ_TEMPLATE int virtq_split_driver_add(struct virtq_split_driver *q, unsigned
         return VIRTQ_EBROKEN;
     }
     virtq_split_driver_look_at(q, &view);
-    virtq_hint_free(view.desc, view.head, count, view.mask, how);
+    /* Not more than are free: the others' lines are the device's. */
+    virtq_hint_free(view.desc, view.head, count < view.room ? count : view.room, view.mask, how);
     while (done < count && virtq_split_driver_short(q, how, &view, &buffers[done])) {
         VIRTQ_OPAQUE(view.added);
         done++;
