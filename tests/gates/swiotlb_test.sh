@@ -6,9 +6,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=../support/functions.sh
 . "$here/../support/functions.sh"
-command -v valgrind >/dev/null || skip "no valgrind here"
-[ "$(uname -m)" = x86_64 ] || skip "the limits are for x86-64"
-"$CC" --version | grep -qi 'gcc\|Free Software' || skip "the limits are for gcc"
+need_callgrind
 
 include=(-I"$VIRTQ_SOURCE/include" -I"$VIRTQ_BUILD/include")
 program=$scratch/swiotlb

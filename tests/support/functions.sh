@@ -26,6 +26,13 @@ skip() {
     exit 77
 }
 
+# Skips a script whose limits, in instructions, hold for gcc on x86-64.
+need_callgrind() {
+    command -v valgrind >/dev/null || skip "no valgrind here"
+    [ "$(uname -m)" = x86_64 ] || skip "the limits are for x86-64"
+    "$CC" --version | grep -qi 'gcc\|Free Software' || skip "the limits are for gcc"
+}
+
 # Every public header, relative to the include directory: those of the source tree and the generated one.
 public_headers() {
     (cd "$VIRTQ_SOURCE/include" && find virtq -name '*.h' && echo virtq/version.h) | LC_ALL=C sort
