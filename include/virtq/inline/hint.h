@@ -14,14 +14,14 @@
 #ifndef VIRTQ_INLINE_HINT_H
 #define VIRTQ_INLINE_HINT_H
 
+#include <stddef.h>
+
 #include "../packed.h"
 #include "../split.h"
 #include "shm.h"
 
 /** @brief Descriptors, of either format, in a line of 64 bytes. */
 #define VIRTQ_HINT_DESCRIPTORS 4u
-/** @brief Descriptors in two of them. */
-#define VIRTQ_HINT_PAIR 8u
 /** @brief Used elements in a line of 64 bytes. */
 #define VIRTQ_HINT_ELEMENTS 8u
 
@@ -60,15 +60,18 @@ VIRTQ_TEMPLATE uint32_t virtq_hint_slot(const uint16_t *slot, unsigned how)
     return virtq_shm_order16(__atomic_load_n(slot, __ATOMIC_RELAXED), how);
 }
 
-/** @brief Descriptors, or whatever is as long, that follow one another. @param desc the one in
- * hand, whose line comes anyway @param last the last one */
-VIRTQ_TEMPLATE void virtq_hint_run(const struct virtq_desc *desc, const struct virtq_desc *last)
+/** @brief Descriptors of either format that follow one another. @param first the one in hand, whose
+ * line comes anyway @param last the last one */
+VIRTQ_TEMPLATE void virtq_hint_run(const void *first, const void *last)
 {
+    const size_t line = 64;
+    const unsigned char *const end = (const unsigned char *)last;
+
     /* Two at a time: half the price. Not beyond the last, where the peer may be writing. */
-    for (desc += VIRTQ_HINT_DESCRIPTORS; desc + VIRTQ_HINT_DESCRIPTORS < last;
-         desc += VIRTQ_HINT_PAIR) {
-        virtq_hint_read(desc);
-        virtq_hint_read(desc + VIRTQ_HINT_DESCRIPTORS);
+    for (const unsigned char *at = (const unsigned char *)first + line; at + line < end;
+         at += 2 * line) {
+        virtq_hint_read(at);
+        virtq_hint_read(at + line);
     }
     virtq_hint_read(last);
 }
@@ -143,12 +146,7 @@ VIRTQ_TEMPLATE void virtq_hint_next(const struct pvirtq_desc *desc, uint32_t bit
         }
         last = end - 1;
     }
-    for (desc += VIRTQ_HINT_DESCRIPTORS; desc + VIRTQ_HINT_DESCRIPTORS < last;
-         desc += VIRTQ_HINT_PAIR) {
-        virtq_hint_read(desc);
-        virtq_hint_read(desc + VIRTQ_HINT_DESCRIPTORS);
-    }
-    virtq_hint_read(last);
+    virtq_hint_run(desc, last);
 }
 
 #endif
