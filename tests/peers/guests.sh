@@ -27,8 +27,8 @@ guest_core() {
 
 # What a guest needs for virtio-pci and a virtio-iommu.
 guest_modules_pci() {
-    modules=("$peers"/guest/{pci,iommu}.c "$VIRTQ_SOURCE"/lib/iommu/{iova*,pages,virtio_iommu_driver*,virtio_iommu_mapper,virtio_iommu_properties}.c
-        "$VIRTQ_SOURCE"/lib/iommu/{virtio_iommu_settings,virtio_iommu_events}.c "$VIRTQ_SOURCE"/lib/space/{iommu,iommu_place}.c)
+    modules=("$peers"/guest/{pci,iommu,bar}.c "$VIRTQ_SOURCE"/lib/iommu/{iova*,pages,virtio_iommu_driver*,virtio_iommu_mapper,virtio_iommu_properties}.c
+        "$VIRTQ_SOURCE"/lib/iommu/{virtio_iommu_settings,virtio_iommu_events}.c "$VIRTQ_SOURCE"/lib/space/{iommu,iommu_place,bar,granules}.c)
 }
 
 # need COMMAND...: or the test is skipped, visibly.
@@ -46,7 +46,7 @@ guest_build() {
     work=$VIRTQ_BUILD/peers/$name
     rm -rf "$work"
     mkdir -p "$work/objects"
-    mapfile -t sources < <(guest_core && printf '%s\n' "${modules[@]}" "$peers/guest/platform_$machine.c" "$peers"/guest/{block,console,entropy,main,mmio,queue,string,transport}.c)
+    mapfile -t sources < <(guest_core && printf '%s\n' "${modules[@]}" "$peers/guest/platform_$machine.c" "$peers"/guest/{block,console,entropy,main,memory,mmio,queue,string,transport}.c)
     # memcpy must not become a call of memcpy; nothing of a C library is there to be found.
     local flags=(-std=gnu11 -O2 -ffreestanding -nostdlib -nostdinc -fno-pic -fno-stack-protector -fno-tree-loop-distribute-patterns
         -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wundef -Werror "$@"

@@ -30,7 +30,7 @@ struct request {
     uint32_t bytes;
 };
 
-static struct request requests[REQUESTS];
+static struct request *requests;
 static uint32_t completed;
 static bool disk_written; /* the guest has been over the disk once */
 
@@ -236,9 +236,12 @@ static void restart(struct queue *queue)
 
 void block_run(struct transport *transport, struct virtq_space *space)
 {
+    struct memory_mark mark = memory_marked();
     struct queue queue;
     uint32_t sectors;
 
+    requests = memory_shared(REQUESTS * sizeof(*requests), sizeof(uint64_t));
+    memset(requests, 0, REQUESTS * sizeof(*requests));
     transport_open(transport, QUEUE_FEATURES | VIRTQ_FEATURE(BLOCK_F_FLUSH));
     queue_open(&queue, transport, 0, space);
     transport_start(transport);
@@ -254,4 +257,5 @@ void block_run(struct transport *transport, struct virtq_space *space)
     }
     transport_stop(transport);
     queue_close(&queue);
+    memory_release(mark);
 }

@@ -2,6 +2,7 @@
 /* A guest without an operating system: drives a disk, then a source of noise where there is one,
  * over virtio-mmio or virtio-pci; behind a virtio-iommu if there is one. Says so, and ends the
  * machine. */
+#include "bar.h"
 #include "block.h"
 #include "console.h"
 #include "entropy.h"
@@ -20,6 +21,7 @@ void platform_interrupted(unsigned slot)
 #ifdef GUEST_PCI
 static void run_pci(struct virtq_space *memory)
 {
+    struct virtq_space *bar = bar_open();
     struct transport iommu;
 
     check(pci_find(BLOCK_TYPE, &current), "there is a disk");
@@ -32,6 +34,11 @@ static void run_pci(struct virtq_space *memory)
         iommu_refuses(&current);
         block_run(&current, mapped);
         iommu_describe();
+        return;
+    }
+    if (bar != NULL) { /* twice, so that all of the region came back */
+        block_run(&current, bar);
+        block_run(&current, bar);
         return;
     }
     block_run(&current, memory);

@@ -185,21 +185,45 @@ static const struct transport_ops operations = {read_status,  write_status, offe
                                                 select_queue, enable,       notify,  acknowledge,
                                                 read_config,  reset_queue};
 
-bool pci_find(unsigned type, struct transport *transport)
+/* The configuration space of a device; 0: there is none. */
+static uintptr_t find(uint32_t identity)
 {
     if (free_memory == 0) {
         free_memory = platform_pci.memory;
     }
     for (unsigned device = 0; device < 32; device++) {
-        uintptr_t config = config_of(device);
-
-        if (platform_read32(config) == ((0x1040u + type) << 16 | 0x1af4u)) {
-            *transport = (struct transport){
-                .ops = &operations, .slot = TRANSPORT_POLLED, .endpoint = device << 3};
-            place_bars(config);
-            find_structures(transport, config);
-            return true;
+        if (platform_read32(config_of(device)) == identity) {
+            return config_of(device);
         }
     }
-    return false;
+    return 0;
+}
+
+bool pci_find(unsigned type, struct transport *transport)
+{
+    uintptr_t config = find((0x1040u + type) << 16 | 0x1af4u);
+
+    if (config == 0) {
+        return false;
+    }
+    *transport = (struct transport){.ops = &operations,
+                                    .slot = TRANSPORT_POLLED,
+                                    .endpoint = (uint32_t)(config - config_of(0)) >> 12};
+    place_bars(config);
+    find_structures(transport, config);
+    return true;
+}
+
+bool pci_region(uint32_t identity, unsigned bar, uintptr_t *base, uint32_t *size)
+{
+    uintptr_t config = find(identity);
+
+    if (config == 0) {
+        return false;
+    }
+    platform_write32(config + PCI_BAR + 4 * bar, UINT32_MAX);
+    *size = ~(platform_read32(config + PCI_BAR + 4 * bar) & ~15u) + 1;
+    place_bars(config);
+    *base = platform_read32(config + PCI_BAR + 4 * bar) & ~15u;
+    return true;
 }

@@ -8,20 +8,6 @@
 #define SIZE_ORDERED 64u /* see size_of() */
 #define SIZE_PACKED 12u  /* no power of two: the ring's end is elsewhere than the index's */
 
-static struct {
-    uint64_t memory[0x20000 / 8];
-    size_t taken;
-} arena __attribute__((aligned(4096)));
-
-static void *take(size_t size, size_t align)
-{
-    size_t at = (arena.taken + align - 1) / align * align;
-
-    check(size <= sizeof(arena.memory) && at <= sizeof(arena.memory) - size, "memory");
-    arena.taken = at + size;
-    return (unsigned char *)arena.memory + at;
-}
-
 static uint32_t size_of(const struct transport *transport, uint32_t size_max)
 {
     uint32_t size =
@@ -46,7 +32,7 @@ static void place_ring(struct virtq_driver_config *config)
 
     check(virtq_layout_init((enum virtq_format)config->format, config->size, &layout) == VIRTQ_OK,
           "the layout");
-    virtq_layout_areas(&layout, take((size_t)layout.size, layout.align), &config->areas);
+    virtq_layout_areas(&layout, memory_shared((size_t)layout.size, layout.align), &config->areas);
 }
 
 static void enable(struct queue *queue)
@@ -64,7 +50,7 @@ void queue_open(struct queue *queue, struct transport *transport, unsigned index
     struct virtq_driver_config *config = &queue->config;
     size_t size;
 
-    *queue = (struct queue){.transport = transport, .index = index, .memory = arena.taken};
+    *queue = (struct queue){.transport = transport, .index = index, .memory = memory_marked()};
     *config = (struct virtq_driver_config)VIRTQ_DRIVER_CONFIG_INIT;
     config->features = transport->features;
     config->format = virtq_feature_has(config->features, VIRTIO_F_RING_PACKED) ? VIRTQ_FORMAT_PACKED
@@ -76,10 +62,11 @@ void queue_open(struct queue *queue, struct transport *transport, unsigned index
     config->space = space;
     place_ring(config);
     if (virtq_feature_has(config->features, VIRTIO_F_INDIRECT_DESC)) {
-        config->tables = take(virtq_driver_tables_size(config), VIRTQ_CACHE_LINE);
+        config->tables = memory_shared(virtq_driver_tables_size(config), VIRTQ_CACHE_LINE);
     }
     size = virtq_driver_size(config);
-    check(virtq_driver_init(take(size, VIRTQ_CACHE_LINE), size, config, &queue->driver) == VIRTQ_OK,
+    check(virtq_driver_init(memory_private(size, VIRTQ_CACHE_LINE), size, config, &queue->driver) ==
+              VIRTQ_OK,
           "the queue");
     enable(queue);
 }
@@ -87,7 +74,7 @@ void queue_open(struct queue *queue, struct transport *transport, unsigned index
 void queue_close(struct queue *queue)
 {
     virtq_driver_destroy(queue->driver);
-    arena.taken = queue->memory;
+    memory_release(queue->memory);
 }
 
 unsigned queue_restart(struct queue *queue)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <virtq/virtq.h>
 
+#include "memory.h"
 #include "transport.h"
 
 /* What the guest's queues can do, to be accepted where it is offered. A device behind an IOMMU
@@ -26,7 +27,7 @@ struct queue {
     unsigned index;
     bool sleeps; /* queue_wait() waits for an interrupt, instead of polling */
     struct virtq_driver_config config;
-    size_t memory; /* how much was taken before it came */
+    struct memory_mark memory; /* how much was taken before it came */
 };
 
 /* Makes a queue and enables it; before transport_start(). */

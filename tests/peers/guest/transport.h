@@ -56,6 +56,10 @@ bool mmio_find(unsigned type, unsigned n, struct transport *transport);
 /* Finds a device of a type on PCI bus 0. */
 bool pci_find(unsigned type, struct transport *transport);
 
+/* Places the BARs of a PCI device, by its device and vendor numbers, and tells where one of them is.
+ * False: there is no such device. */
+bool pci_region(uint32_t identity, unsigned bar, uintptr_t *base, uint32_t *size);
+
 /* Resets the device and agrees with it: on what it offers and `wanted` has. */
 void transport_open(struct transport *transport, uint64_t wanted);
 
