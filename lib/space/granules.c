@@ -74,7 +74,8 @@ static uint64_t words_of(uint64_t count)
 
 size_t virtq_priv_granules_size(uint64_t size, uint32_t granule)
 {
-    uint64_t words = words_of(size / granule);
+    /* A shift: a division of 64 bits is a call into libgcc on 32-bit processors. */
+    uint64_t words = words_of(size >> lowest(granule));
     const uint64_t pair = 2 * sizeof(uint64_t);
 
     return words <= SIZE_MAX / pair ? (size_t)(words * pair) : 0;
@@ -85,8 +86,8 @@ void virtq_priv_granules_init(struct virtq_granules *granules, uint64_t size, ui
 {
     memset(granules, 0, sizeof(*granules));
     memset(memory, 0, virtq_priv_granules_size(size, granule));
-    granules->count = size / granule;
     granules->shift = lowest(granule);
+    granules->count = size >> granules->shift;
     granules->used = memory;
     granules->starts = granules->used + words_of(granules->count);
 }

@@ -22,13 +22,13 @@ runtime=(-lgcc) # what the compiler calls by itself
 guest_core() {
     find "$VIRTQ_SOURCE/lib" -maxdepth 1 -name '*.c'
     find "$VIRTQ_SOURCE/lib/split" "$VIRTQ_SOURCE/lib/packed" -name '*.c'
-    printf '%s\n' "$VIRTQ_SOURCE"/lib/space/{direct,premapped,region}.c
+    printf '%s\n' "$VIRTQ_SOURCE"/lib/space/{bar,direct,granules,premapped,region}.c
 }
 
 # What a guest needs for virtio-pci and a virtio-iommu.
 guest_modules_pci() {
     modules=("$peers"/guest/{pci,iommu,bar}.c "$VIRTQ_SOURCE"/lib/iommu/{iova*,pages,virtio_iommu_driver*,virtio_iommu_mapper,virtio_iommu_properties}.c
-        "$VIRTQ_SOURCE"/lib/iommu/{virtio_iommu_settings,virtio_iommu_events}.c "$VIRTQ_SOURCE"/lib/space/{iommu,iommu_place,bar,granules}.c)
+        "$VIRTQ_SOURCE"/lib/iommu/{virtio_iommu_settings,virtio_iommu_events}.c "$VIRTQ_SOURCE"/lib/space/{iommu,iommu_place}.c)
 }
 
 # need COMMAND...: or the test is skipped, visibly.
