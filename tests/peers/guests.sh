@@ -27,8 +27,20 @@ guest_core() {
 
 # What a guest needs for virtio-pci and a virtio-iommu.
 guest_modules_pci() {
-    modules=("$peers"/guest/{pci,iommu,bar}.c "$VIRTQ_SOURCE"/lib/iommu/{iova*,pages,virtio_iommu_driver*,virtio_iommu_mapper,virtio_iommu_properties}.c
+    modules=("$peers"/guest/{pci,iommu,refusal,bar}.c "$VIRTQ_SOURCE"/lib/iommu/{iova*,pages,virtio_iommu_driver*,virtio_iommu_mapper,virtio_iommu_properties}.c
         "$VIRTQ_SOURCE"/lib/iommu/{virtio_iommu_settings,virtio_iommu_events}.c "$VIRTQ_SOURCE"/lib/space/{iommu,iommu_place}.c)
+}
+
+# What a guest needs whose machine has an IOMMU of its own: guest_modules_dma FILE...: those of guest/, and others of lib/
+guest_modules_dma() {
+    local file
+    modules=("$peers"/guest/{pci,refusal}.c "$VIRTQ_SOURCE"/lib/iommu/{iova*,pages}.c "$VIRTQ_SOURCE"/lib/space/{iommu,iommu_place}.c)
+    for file in "$@"; do
+        case $file in
+        guest/*) modules+=("$peers/$file") ;;
+        *) modules+=("$VIRTQ_SOURCE/lib/$file") ;;
+        esac
+    done
 }
 
 # need COMMAND...: or the test is skipped, visibly.

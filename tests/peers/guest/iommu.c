@@ -4,14 +4,13 @@
 #include <string.h>
 #include <virtq/iommu/virtio_iommu.h>
 
-#include "block.h"
 #include "console.h"
+#include "refusal.h"
 
 #define PAGE 4096u
 #define EVENTS 8u
 #define RANGES 256u
 #define REQUESTS 4u
-#define BOTH (VIRTQ_PERMISSION_READ | VIRTQ_PERMISSION_WRITE)
 #define WAITS 100000000u /* looks at the queue, before the device counts as gone */
 
 static struct {
@@ -33,11 +32,6 @@ static struct {
 
 static uint8_t shared[4 * PAGE] __attribute__((aligned(4096)));
 static uint8_t event_memory[EVENTS * VIRTQ_VIRTIO_IOMMU_EVENT_BYTES] __attribute__((aligned(8)));
-
-/* What the disk is to write to: mapped for all of its life, and unmapped after a while. */
-static uint8_t landing[PAGE] __attribute__((aligned(4096)));
-static uint8_t target[2 * PAGE] __attribute__((aligned(4096)));
-static uint8_t request[PAGE] __attribute__((aligned(4096))); /* header, then status */
 
 static void notify(void *context, uint32_t data)
 {
@@ -125,36 +119,8 @@ struct virtq_space *iommu_attach(uint32_t endpoint)
     return &iommu.space.space;
 }
 
-static virtq_addr_t share(void *pages, uint64_t bytes, uint32_t permissions)
-{
-    virtq_addr_t addr = 0;
-
-    check(virtq_space_share(&iommu.space.space, pages, bytes, permissions, &addr) == VIRTQ_OK,
-          "pages are mapped");
-    return addr;
-}
-
-/* Reads from sector 0 on: the first bytes to landing[], the others to target[]. */
-static void send_read(struct queue *queue, const virtq_addr_t *addr, uint32_t first,
-                      uint32_t others)
-{
-    const struct virtq_segment segments[] = {{.addr = addr[0], .len = 16},
-                                             {.addr = addr[1], .len = first},
-                                             {.addr = addr[2], .len = others},
-                                             {.addr = addr[0] + 16, .len = 1}};
-    const struct virtq_buffer buffer = {
-        .segments = segments, .readable = 1, .writable = 3, .flags = VIRTQ_BUFFER_PREMAPPED};
-
-    memset(request, 0, 16);
-    request[16] = 0xa5;
-    memset(landing, 0x5a, sizeof(landing));
-    memset(target, 0x5a, sizeof(target));
-    check(queue_add(queue, &buffer), "room");
-    queue_kick(queue);
-}
-
-/* The reports of what was refused, of which there has to be one; and not a byte was written. */
-static void judge_refusal(virtq_addr_t addr)
+/* The reports of what was refused, of which there has to be one. */
+static void judge(virtq_addr_t first, uint64_t bytes)
 {
     struct virtq_virtio_iommu_event event;
     unsigned faults = 0;
@@ -162,62 +128,18 @@ static void judge_refusal(virtq_addr_t addr)
 
     while (virtq_virtio_iommu_events_poll(&iommu.faults, &event, 1, &found) > 0) {
         check(found == 1 && event.endpoint == iommu.endpoint, "a fault of the disk");
-        check(event.address >= addr && event.address - addr < sizeof(target), "where it was");
+        check(event.address >= first && event.address - first < bytes, "where it was");
         faults++;
     }
     check(faults > 0, "the IOMMU reports a fault");
     queue_kick(&iommu.events);
-    for (unsigned i = 0; i < sizeof(target); i++) {
-        check(target[i] == 0x5a, "unmapped, memory is not written");
-    }
-}
-
-/* QEMU stops a device whose chain it cannot map; but it does carry out a request of which one short
- * segment is not mapped, says that it succeeded, and drops the bytes. Where it stops a device with
- * packed queues, version 7.2 hangs. */
-static void refuse(struct queue *queue, const virtq_addr_t *addr)
-{
-    struct transport *disk = queue->transport;
-    struct virtq_completion done;
-    unsigned waits = 0;
-
-    send_read(queue, addr, 508, 4);
-    check(queue_wait(queue, &done, 1) == 1 && landing[0] != 0x5a, "what is mapped is written");
-    judge_refusal(addr[2]);
-    if (virtq_feature_has(disk->features, VIRTIO_F_RING_PACKED)) {
-        return;
-    }
-    send_read(queue, addr, PAGE, 2 * PAGE);
-    while ((disk->ops->read_status(disk) & STATUS_NEEDS_RESET) == 0) {
-        check(waits++ < WAITS, "the disk fails");
-    }
-    check(virtq_driver_poll(queue->driver, &done, 1) == 0 && request[16] == 0xa5,
-          "the request is not carried out");
-    judge_refusal(addr[2]);
 }
 
 void iommu_refuses(struct transport *disk)
 {
-    struct queue queue;
-    struct virtq_completion done;
-    virtq_addr_t addr[3];
+    const struct refusal refusal = {&iommu.space.space, judge, NULL, NULL};
 
-    transport_open(disk, QUEUE_FEATURES);
-    queue_open(&queue, disk, 0, &iommu.space.space);
-    transport_start(disk);
-    addr[0] = share(request, PAGE, BOTH);
-    addr[1] = share(landing, sizeof(landing), VIRTQ_PERMISSION_WRITE);
-    addr[2] = share(target, sizeof(target), VIRTQ_PERMISSION_WRITE);
-    send_read(&queue, addr, PAGE, 2 * PAGE);
-    check(queue_wait(&queue, &done, 1) == 1 && done.len == 3 * PAGE + 1 && request[16] == 0 &&
-              target[0] != 0x5a,
-          "mapped, memory is written");
-    virtq_space_unshare(&iommu.space.space, addr[2], sizeof(target));
-    refuse(&queue, addr);
-    transport_stop(disk);
-    queue_close(&queue);
-    virtq_space_unshare(&iommu.space.space, addr[1], sizeof(landing));
-    virtq_space_unshare(&iommu.space.space, addr[0], PAGE);
+    refusal_run(&refusal, disk);
 }
 
 void iommu_describe(void)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A guest without an operating system: drives a disk, then a source of noise where there is one,
- * over virtio-mmio or virtio-pci; behind a virtio-iommu if there is one. Says so, and ends the
- * machine. */
+ * over virtio-mmio or virtio-pci; behind a virtio-iommu if there is one, or what the machine always
+ * has. Says so, and ends the machine. */
 #include "bar.h"
 #include "block.h"
 #include "console.h"
+#include "dma.h"
 #include "entropy.h"
 #include "iommu.h"
 #include "platform.h"
@@ -18,7 +19,23 @@ void platform_interrupted(unsigned slot)
     }
 }
 
-#ifdef GUEST_PCI
+#ifdef GUEST_DMA
+static void run_pci(struct virtq_space *memory)
+{
+    struct virtq_space *mapped;
+
+    (void)memory;
+    check(pci_find(BLOCK_TYPE, &current), "there is a disk");
+    mapped = dma_open(&current);
+    block_run(&current, mapped);
+    dma_refuses(&current);
+    block_run(&current, mapped);
+    dma_describe();
+    check(pci_find(ENTROPY_TYPE, &current), "there is a source of noise");
+    entropy_run(&current, dma_open(&current));
+    dma_describe();
+}
+#elif defined GUEST_PCI
 static void run_pci(struct virtq_space *memory)
 {
     struct virtq_space *bar = bar_open();

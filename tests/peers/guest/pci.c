@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* virtio-pci, without the legacy interface, polled; nobody has set the machine's PCI bus up before.
- * Little-endian machines only, as its registers are. [virtio 1.4, Virtio Over PCI Bus] */
+ * [virtio 1.4, Virtio Over PCI Bus] */
 #include "console.h"
 #include "platform.h"
 #include "transport.h"
@@ -33,64 +33,62 @@ enum {
     QUEUE_RESET = 58
 };
 
+#define DEVICES 32u /* that bus 0 can have */
+
 /* Where the next BAR goes. */
 static uintptr_t free_memory;
 
-static uintptr_t config_of(unsigned device)
-{
-    return platform_pci.config + ((uintptr_t)device << 15);
-}
-
 /* Gives each memory BAR an address. */
-static void place_bars(uintptr_t config)
+static void place_bars(unsigned device)
 {
-    for (unsigned bar = 0; bar < 6; bar++) {
-        uintptr_t at = config + PCI_BAR + 4 * bar;
+    for (unsigned bar = 0; platform_pci.memory != 0 && bar < 6; bar++) {
+        unsigned at = PCI_BAR + 4 * bar;
         uint32_t size;
 
-        platform_write32(at, UINT32_MAX);
-        size = platform_read32(at);
+        platform_config_write(device, at, 4, UINT32_MAX);
+        size = platform_config_read(device, at, 4);
         if (size == 0 || (size & 1u) != 0) { /* none, or of ports */
             continue;
         }
         if ((size & 4u) != 0) { /* 64 bits */
-            platform_write32(at + 4, 0);
+            platform_config_write(device, at + 4, 4, 0);
             bar++;
         }
         size = ~(size & ~15u) + 1;
         free_memory = (free_memory + size - 1) / size * size;
         check(free_memory + size <= platform_pci.memory_end, "memory for BARs");
-        platform_write32(at, (uint32_t)free_memory);
+        platform_config_write(device, at, 4, (uint32_t)free_memory);
         free_memory += size;
     }
-    platform_write32(config + PCI_COMMAND, COMMAND_MEMORY_AND_MASTER);
+    platform_config_write(device, PCI_COMMAND, 2, COMMAND_MEMORY_AND_MASTER);
 }
 
 /* Where a virtio structure begins that a capability tells of. */
-static uintptr_t structure(uintptr_t config, uintptr_t capability)
+static uintptr_t structure(unsigned device, unsigned capability)
 {
-    unsigned bar = platform_read32(capability + 4) & 0xffu;
+    unsigned bar = platform_config_read(device, capability + 4, 1);
+    uint32_t placed = platform_config_read(device, PCI_BAR + 4 * bar, 4) & ~15u;
 
-    return (platform_read32(config + PCI_BAR + 4 * bar) & ~15u) + platform_read32(capability + 8);
+    return platform_bar(device, bar, placed) + platform_config_read(device, capability + 8, 4);
 }
 
-static void find_structures(struct transport *transport, uintptr_t config)
+static void find_structures(struct transport *transport, unsigned device)
 {
-    uint32_t at = platform_read32(config + PCI_CAPABILITIES) & 0xfcu;
+    unsigned at = platform_config_read(device, PCI_CAPABILITIES, 1) & 0xfcu;
 
     while (at != 0) {
-        uint32_t head = platform_read32(config + at);
+        uint32_t head = platform_config_read(device, at, 4);
         uint32_t type = head >> 24;
 
         if ((head & 0xffu) == CAPABILITY_VENDOR && type == COMMON) {
-            transport->base = structure(config, config + at);
+            transport->base = structure(device, at);
         } else if ((head & 0xffu) == CAPABILITY_VENDOR && type == NOTIFY) {
-            transport->notify = structure(config, config + at);
-            transport->notify_step = platform_read32(config + at + 16);
+            transport->notify = structure(device, at);
+            transport->notify_step = platform_config_read(device, at + 16, 4);
         } else if ((head & 0xffu) == CAPABILITY_VENDOR && type == INTERRUPT) {
-            transport->interrupt = structure(config, config + at);
+            transport->interrupt = structure(device, at);
         } else if ((head & 0xffu) == CAPABILITY_VENDOR && type == DEVICE) {
-            transport->config = structure(config, config + at);
+            transport->config = structure(device, at);
         }
         at = head >> 8 & 0xfcu;
     }
@@ -100,130 +98,131 @@ static void find_structures(struct transport *transport, uintptr_t config)
 
 static uint32_t read_status(struct transport *transport)
 {
-    return platform_read8(transport->base + STATUS);
+    return platform_bus_read(transport->base + STATUS, 1);
 }
 
 static void write_status(struct transport *transport, uint32_t status)
 {
-    platform_write8(transport->base + STATUS, (uint8_t)status);
+    platform_bus_write(transport->base + STATUS, 1, status);
 }
 
 static uint64_t offered(struct transport *transport)
 {
     uint64_t features;
 
-    platform_write32(transport->base + DEVICE_FEATURES_SELECT, 1);
-    features = (uint64_t)platform_read32(transport->base + DEVICE_FEATURES) << 32;
-    platform_write32(transport->base + DEVICE_FEATURES_SELECT, 0);
-    return features | platform_read32(transport->base + DEVICE_FEATURES);
+    platform_bus_write(transport->base + DEVICE_FEATURES_SELECT, 4, 1);
+    features = (uint64_t)platform_bus_read(transport->base + DEVICE_FEATURES, 4) << 32;
+    platform_bus_write(transport->base + DEVICE_FEATURES_SELECT, 4, 0);
+    return features | platform_bus_read(transport->base + DEVICE_FEATURES, 4);
 }
 
 static void accept(struct transport *transport, uint64_t features)
 {
-    platform_write32(transport->base + DRIVER_FEATURES_SELECT, 1);
-    platform_write32(transport->base + DRIVER_FEATURES, (uint32_t)(features >> 32));
-    platform_write32(transport->base + DRIVER_FEATURES_SELECT, 0);
-    platform_write32(transport->base + DRIVER_FEATURES, (uint32_t)features);
+    platform_bus_write(transport->base + DRIVER_FEATURES_SELECT, 4, 1);
+    platform_bus_write(transport->base + DRIVER_FEATURES, 4, (uint32_t)(features >> 32));
+    platform_bus_write(transport->base + DRIVER_FEATURES_SELECT, 4, 0);
+    platform_bus_write(transport->base + DRIVER_FEATURES, 4, (uint32_t)features);
 }
 
 static uint32_t select_queue(struct transport *transport, unsigned queue)
 {
-    platform_write16(transport->base + QUEUE_SELECT, (uint16_t)queue);
-    return platform_read16(transport->base + QUEUE_SIZE);
+    platform_bus_write(transport->base + QUEUE_SELECT, 2, queue);
+    return platform_bus_read(transport->base + QUEUE_SIZE, 2);
 }
 
 static void put_address(struct transport *transport, unsigned offset, uint64_t address)
 {
-    platform_write32(transport->base + offset, (uint32_t)address);
-    platform_write32(transport->base + offset + 4, (uint32_t)(address >> 32));
+    platform_bus_write(transport->base + offset, 4, (uint32_t)address);
+    platform_bus_write(transport->base + offset + 4, 4, (uint32_t)(address >> 32));
 }
 
 static void enable(struct transport *transport, uint32_t size,
                    const struct virtq_area_addresses *addresses)
 {
-    platform_write16(transport->base + QUEUE_SIZE, (uint16_t)size);
+    platform_bus_write(transport->base + QUEUE_SIZE, 2, size);
     put_address(transport, QUEUE_DESCRIPTOR, addresses->descriptor);
     put_address(transport, QUEUE_DRIVER, addresses->driver);
     put_address(transport, QUEUE_DEVICE, addresses->device);
-    platform_write16(transport->base + QUEUE_ENABLE, 1);
+    platform_bus_write(transport->base + QUEUE_ENABLE, 2, 1);
 }
 
 static void notify(struct transport *transport, unsigned queue, uint32_t data)
 {
     uintptr_t at;
 
-    platform_write16(transport->base + QUEUE_SELECT, (uint16_t)queue);
+    platform_bus_write(transport->base + QUEUE_SELECT, 2, queue);
     at = transport->notify +
-         platform_read16(transport->base + QUEUE_NOTIFY_OFFSET) * transport->notify_step;
+         platform_bus_read(transport->base + QUEUE_NOTIFY_OFFSET, 2) * transport->notify_step;
     if (virtq_feature_has(transport->features, VIRTIO_F_NOTIFICATION_DATA)) {
-        platform_write32(at, data);
+        platform_bus_write(at, 4, data);
     } else {
-        platform_write16(at, (uint16_t)data);
+        platform_bus_write(at, 2, data);
     }
 }
 
 static void acknowledge(struct transport *transport)
 {
-    (void)platform_read8(transport->interrupt);
+    (void)platform_bus_read(transport->interrupt, 1);
 }
 
 static uint32_t read_config(struct transport *transport, unsigned offset)
 {
-    return platform_read32(transport->config + offset);
+    return platform_bus_read(transport->config + offset, 4);
 }
 
 static void reset_queue(struct transport *transport, unsigned queue)
 {
-    platform_write16(transport->base + QUEUE_SELECT, (uint16_t)queue);
-    platform_write16(transport->base + QUEUE_RESET, 1);
-    while (platform_read16(transport->base + QUEUE_RESET) != 0) {
+    platform_bus_write(transport->base + QUEUE_SELECT, 2, queue);
+    platform_bus_write(transport->base + QUEUE_RESET, 2, 1);
+    while (platform_bus_read(transport->base + QUEUE_RESET, 2) != 0) {
     }
-    check(platform_read16(transport->base + QUEUE_ENABLE) == 0, "a reset queue is not enabled");
+    check(platform_bus_read(transport->base + QUEUE_ENABLE, 2) == 0,
+          "a reset queue is not enabled");
 }
 
 static const struct transport_ops operations = {read_status,  write_status, offered, accept,
                                                 select_queue, enable,       notify,  acknowledge,
                                                 read_config,  reset_queue};
 
-/* The configuration space of a device; 0: there is none. */
-static uintptr_t find(uint32_t identity)
+/* The number of a device on the bus; DEVICES: there is none. */
+static unsigned find(uint32_t identity)
 {
+    unsigned device = 0;
+
     if (free_memory == 0) {
         free_memory = platform_pci.memory;
     }
-    for (unsigned device = 0; device < 32; device++) {
-        if (platform_read32(config_of(device)) == identity) {
-            return config_of(device);
-        }
+    while (device < DEVICES && platform_config_read(device, 0, 4) != identity) {
+        device++;
     }
-    return 0;
+    return device;
 }
 
 bool pci_find(unsigned type, struct transport *transport)
 {
-    uintptr_t config = find((0x1040u + type) << 16 | 0x1af4u);
+    unsigned device = find((0x1040u + type) << 16 | 0x1af4u);
 
-    if (config == 0) {
+    if (device == DEVICES) {
         return false;
     }
-    *transport = (struct transport){.ops = &operations,
-                                    .slot = TRANSPORT_POLLED,
-                                    .endpoint = (uint32_t)(config - config_of(0)) >> 12};
-    place_bars(config);
-    find_structures(transport, config);
+    *transport = (struct transport){
+        .ops = &operations, .slot = TRANSPORT_POLLED, .device = device, .endpoint = device << 3};
+    place_bars(device);
+    find_structures(transport, device);
     return true;
 }
 
 bool pci_region(uint32_t identity, unsigned bar, uintptr_t *base, uint32_t *size)
 {
-    uintptr_t config = find(identity);
+    unsigned device = find(identity);
+    unsigned at = PCI_BAR + 4 * bar;
 
-    if (config == 0) {
+    if (device == DEVICES) {
         return false;
     }
-    platform_write32(config + PCI_BAR + 4 * bar, UINT32_MAX);
-    *size = ~(platform_read32(config + PCI_BAR + 4 * bar) & ~15u) + 1;
-    place_bars(config);
-    *base = platform_read32(config + PCI_BAR + 4 * bar) & ~15u;
+    platform_config_write(device, at, 4, UINT32_MAX);
+    *size = ~(platform_config_read(device, at, 4) & ~15u) + 1;
+    place_bars(device);
+    *base = platform_bar(device, bar, platform_config_read(device, at, 4) & ~15u);
     return true;
 }

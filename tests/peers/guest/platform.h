@@ -15,14 +15,23 @@ struct platform_slots {
 
 extern const struct platform_slots platform_slots;
 
-/* The configuration space of PCI bus 0, and memory for BARs; only where GUEST_PCI is defined. */
+/* PCI; only where GUEST_PCI is defined. Memory for BARs; 0: they are not to be placed. */
 struct platform_pci {
-    uintptr_t config;
     uintptr_t memory;
     uintptr_t memory_end;
 };
 
 extern const struct platform_pci platform_pci;
+
+/* The configuration of a device on bus 0, and registers in its BARs: numbers of 1, 2 or 4 bytes, in
+ * the processor's byte order. */
+uint32_t platform_config_read(unsigned device, unsigned offset, unsigned bytes);
+void platform_config_write(unsigned device, unsigned offset, unsigned bytes, uint32_t value);
+uint32_t platform_bus_read(uintptr_t address, unsigned bytes);
+void platform_bus_write(uintptr_t address, unsigned bytes, uint32_t value);
+
+/* Where platform_bus_read() finds a BAR that holds `placed`. */
+uintptr_t platform_bar(unsigned device, unsigned bar, uint32_t placed);
 
 void platform_put(char letter);
 

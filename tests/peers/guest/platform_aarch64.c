@@ -5,10 +5,11 @@
 #define UART 0x09000000u
 #define GIC_DISTRIBUTOR 0x08000000u
 #define GIC_CPU 0x08010000u
+#define PCI_CONFIG 0x3f000000u
 #define FIRST_INTERRUPT 48u /* of slot 0: shared peripheral interrupt 16 */
 
 const struct platform_slots platform_slots = {0x0a000000u, 0x200u, 32};
-const struct platform_pci platform_pci = {0x3f000000u, 0x10000000u, 0x3eff0000u};
+const struct platform_pci platform_pci = {0x10000000u, 0x3eff0000u};
 
 static volatile uint32_t interrupts;
 
@@ -77,4 +78,39 @@ void platform_sleep(uint32_t seen)
         }
         __asm__ __volatile__("msr daifclr, #2\n\tisb" ::: "memory");
     }
+}
+
+uint32_t platform_bus_read(uintptr_t address, unsigned bytes)
+{
+    return bytes == 1   ? platform_read8(address)
+           : bytes == 2 ? platform_read16(address)
+                        : platform_read32(address);
+}
+
+void platform_bus_write(uintptr_t address, unsigned bytes, uint32_t value)
+{
+    if (bytes == 1) {
+        platform_write8(address, (uint8_t)value);
+    } else if (bytes == 2) {
+        platform_write16(address, (uint16_t)value);
+    } else {
+        platform_write32(address, value);
+    }
+}
+
+uint32_t platform_config_read(unsigned device, unsigned offset, unsigned bytes)
+{
+    return platform_bus_read(PCI_CONFIG + ((uintptr_t)device << 15) + offset, bytes);
+}
+
+void platform_config_write(unsigned device, unsigned offset, unsigned bytes, uint32_t value)
+{
+    platform_bus_write(PCI_CONFIG + ((uintptr_t)device << 15) + offset, bytes, value);
+}
+
+uintptr_t platform_bar(unsigned device, unsigned bar, uint32_t placed)
+{
+    (void)device;
+    (void)bar;
+    return placed;
 }

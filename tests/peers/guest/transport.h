@@ -47,6 +47,7 @@ struct transport {
     uint32_t notify_step;
     uintptr_t interrupt; /* the register that says why, and is cleared by that */
     uintptr_t config;
+    unsigned device;   /* on bus 0 */
     uint32_t endpoint; /* its number behind an IOMMU */
 };
 
@@ -56,8 +57,8 @@ bool mmio_find(unsigned type, unsigned n, struct transport *transport);
 /* Finds a device of a type on PCI bus 0. */
 bool pci_find(unsigned type, struct transport *transport);
 
-/* Places the BARs of a PCI device, by its device and vendor numbers, and tells where one of them is.
- * False: there is no such device. */
+/* Places the BARs of a PCI device, by its device and vendor numbers, and tells where one of them
+ * is. False: there is no such device. */
 bool pci_region(uint32_t identity, unsigned bar, uintptr_t *base, uint32_t *size);
 
 /* Resets the device and agrees with it: on what it offers and `wanted` has. */
