@@ -54,6 +54,8 @@ static bool config_legal(const struct virtq_vhost_user_backend_config *config)
            config->queue_count <= VIRTQ_VHOST_USER_QUEUES_MAX && config->queue_size != 0 &&
            config->queue_size <= 32768 && config->config_size <= VIRTQ_VHOST_USER_CONFIG_MAX &&
            (config->flags & ~(uint32_t)VIRTQ_VHOST_USER_STRICT) == 0 &&
+           (config->window_size == 0 ||
+            config->window_size - 1 <= UINT64_MAX - config->window_first) &&
            (config->features & never) == 0;
 }
 
@@ -119,8 +121,7 @@ VIRTQ_API int virtq_vhost_user_backend_init(void *memory, size_t size,
         return VIRTQ_ENOMEM;
     }
     lay_out(made, config);
-    if (virtq_priv_mapped_init(&made->mapped, (config->flags & VIRTQ_VHOST_USER_STRICT) != 0) !=
-        VIRTQ_OK) {
+    if (virtq_priv_mapped_init(&made->mapped, config) != VIRTQ_OK) {
         return VIRTQ_EINVAL;
     }
     made->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -301,4 +302,10 @@ VIRTQ_API uint64_t virtq_vhost_user_backend_mapped(const struct virtq_vhost_user
         bytes += backend->mapped.retired[i].mapping_size;
     }
     return bytes;
+}
+
+VIRTQ_API int virtq_vhost_user_backend_locate(const struct virtq_vhost_user_backend *backend,
+                                              const void *byte, virtq_addr_t *addr)
+{
+    return virtq_priv_mapped_locate(&backend->mapped, byte, addr);
 }

@@ -9,12 +9,18 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-int virtq_priv_mapped_init(struct virtq_priv_mapped *mapped, bool strict)
+int virtq_priv_mapped_init(struct virtq_priv_mapped *mapped,
+                           const struct virtq_vhost_user_backend_config *config)
 {
     int error;
 
     memset(mapped, 0, sizeof(*mapped));
-    mapped->strict = strict;
+    mapped->strict = (config->flags & VIRTQ_VHOST_USER_STRICT) != 0;
+    mapped->window_last = UINT64_MAX;
+    if (config->window_size != 0) {
+        mapped->window_first = config->window_first;
+        mapped->window_last = config->window_first + (config->window_size - 1);
+    }
     error = virtq_direct_init_regions(&mapped->direct, NULL, 0);
     return error != VIRTQ_OK
                ? error
@@ -26,7 +32,9 @@ static void unmap(struct virtq_priv_mapped_region *regions, uint32_t count)
     uint32_t i;
 
     for (i = 0; i < count; i++) {
-        (void)munmap(regions[i].mapping, regions[i].mapping_size);
+        if (regions[i].size != 0) {
+            (void)munmap(regions[i].mapping, regions[i].mapping_size);
+        }
     }
 }
 
@@ -73,27 +81,32 @@ static uint64_t page_of(int fd)
     return page > 0 ? (uint64_t)page : 4096;
 }
 
-/* Maps one region: from the page that it begins in to the page that it ends in. */
-static uint32_t map(struct virtq_priv_mapped_region *region,
-                    const struct virtq_vhost_user_region *wire, int fd, bool strict)
+/* How much of a legal region lies in the window: what does not is never mapped, so that no mistake
+ * can reach it. */
+static void clip(const struct virtq_priv_mapped *mapped, struct virtq_priv_mapped_region *region)
+{
+    const uint64_t first = region->wire.guest_address;
+    const uint64_t last = first + (region->wire.size - 1);
+    const uint64_t end = last < mapped->window_last ? last : mapped->window_last;
+
+    region->first = first > mapped->window_first ? first : mapped->window_first;
+    region->size = region->first <= end ? end - region->first + 1 : 0;
+}
+
+/* Maps what is to be used of a region: from the page that it begins in to the page that it ends
+ * in. */
+static uint32_t map_part(struct virtq_priv_mapped_region *region, int fd, bool strict)
 {
     const uint64_t most = INT64_MAX;
-    uint64_t page;
-    uint64_t start;
-    uint64_t size;
-    uint32_t refusal;
+    const uint64_t offset = region->wire.mmap_offset + (region->first - region->wire.guest_address);
+    const uint64_t page = page_of(fd);
+    const uint64_t start = offset / page * page;
+    uint64_t size = offset - start + region->size;
+    const uint32_t refusal = judge_file(fd, offset + region->size, strict);
 
-    if (!legal(wire->guest_address, wire->size) || !legal(wire->user_address, wire->size) ||
-        wire->mmap_offset > most || wire->size > most - wire->mmap_offset) {
-        return VIRTQ_VHOST_USER_REFUSED_VALUE;
-    }
-    refusal = judge_file(fd, wire->mmap_offset + wire->size, strict);
     if (refusal != VIRTQ_VHOST_USER_ACCEPTED) {
         return refusal;
     }
-    page = page_of(fd);
-    start = wire->mmap_offset / page * page;
-    size = wire->mmap_offset - start + wire->size;
     if (size > most - page) {
         return VIRTQ_VHOST_USER_REFUSED_MEMORY;
     }
@@ -101,7 +114,6 @@ static uint32_t map(struct virtq_priv_mapped_region *region,
     if (size > SIZE_MAX) {
         return VIRTQ_VHOST_USER_REFUSED_MEMORY;
     }
-    region->wire = *wire;
     region->mapping_size = (size_t)size;
     region->mapping = mmap(NULL, region->mapping_size, PROT_READ | PROT_WRITE,
                            MAP_SHARED | MAP_NORESERVE, fd, (off_t)start);
@@ -110,8 +122,24 @@ static uint32_t map(struct virtq_priv_mapped_region *region,
     }
     /* A guest's memory has no place in our core dumps. */
     (void)madvise(region->mapping, region->mapping_size, MADV_DONTDUMP);
-    region->base = (unsigned char *)region->mapping + (wire->mmap_offset - start);
+    region->base = (unsigned char *)region->mapping + (offset - start);
     return VIRTQ_VHOST_USER_ACCEPTED;
+}
+
+/* Judges one region, and maps what the window has of it. */
+static uint32_t map(const struct virtq_priv_mapped *mapped, struct virtq_priv_mapped_region *region,
+                    const struct virtq_vhost_user_region *wire, int fd)
+{
+    const uint64_t most = INT64_MAX;
+
+    if (!legal(wire->guest_address, wire->size) || !legal(wire->user_address, wire->size) ||
+        wire->mmap_offset > most || wire->size > most - wire->mmap_offset) {
+        return VIRTQ_VHOST_USER_REFUSED_VALUE;
+    }
+    *region = (struct virtq_priv_mapped_region){.wire = *wire};
+    clip(mapped, region);
+    return region->size == 0 ? (uint32_t)VIRTQ_VHOST_USER_ACCEPTED
+                             : map_part(region, fd, mapped->strict);
 }
 
 /* Puts a region where its address belongs. */
@@ -136,17 +164,18 @@ static uint32_t publish(struct virtq_priv_mapped *mapped,
     struct virtq_direct_table *table = &mapped->tables[next];
     uint32_t i;
 
+    table->count = 0;
     for (i = 0; i < count; i++) {
-        const struct virtq_vhost_user_region *wire = &regions[i].wire;
-
-        mapped->regions[next][i] = (struct virtq_region){
-            .first = wire->guest_address,
-            .last = wire->guest_address + (wire->size - 1),
+        if (regions[i].size == 0) {
+            continue;
+        }
+        mapped->regions[next][table->count++] = (struct virtq_region){
+            .first = regions[i].first,
+            .last = regions[i].first + (regions[i].size - 1),
             .base = regions[i].base,
             .permissions = (uint32_t)VIRTQ_PERMISSION_READ | (uint32_t)VIRTQ_PERMISSION_WRITE};
     }
     table->regions = mapped->regions[next];
-    table->count = count;
     if (virtq_direct_set_regions(&mapped->direct, table) != VIRTQ_OK) {
         return VIRTQ_VHOST_USER_REFUSED_MEMORY;
     }
@@ -171,7 +200,7 @@ uint32_t virtq_priv_mapped_set(struct virtq_priv_mapped *mapped,
     while (done < count && refusal == VIRTQ_VHOST_USER_ACCEPTED) {
         struct virtq_priv_mapped_region region;
 
-        refusal = map(&region, &regions[done], fds[done], mapped->strict);
+        refusal = map(mapped, &region, &regions[done], fds[done]);
         if (refusal == VIRTQ_VHOST_USER_ACCEPTED) {
             insert(fresh, done, &region);
             done++;
@@ -203,7 +232,7 @@ uint32_t virtq_priv_mapped_add(struct virtq_priv_mapped *mapped,
     if (mapped->count == VIRTQ_VHOST_USER_SLOTS_MAX) {
         return VIRTQ_VHOST_USER_REFUSED_MEMORY;
     }
-    refusal = map(&fresh, region, fd, mapped->strict);
+    refusal = map(mapped, &fresh, region, fd);
     if (refusal != VIRTQ_VHOST_USER_ACCEPTED) {
         return refusal;
     }
@@ -270,6 +299,27 @@ bool virtq_priv_mapped_find(const struct virtq_priv_mapped *mapped, uint64_t use
 
         if (user_address >= wire->user_address && user_address - wire->user_address < wire->size) {
             *addr = wire->guest_address + (user_address - wire->user_address);
+            return *addr >= mapped->live[i].first &&
+                   *addr - mapped->live[i].first < mapped->live[i].size;
+        }
+    }
+    return false;
+}
+
+bool virtq_priv_mapped_locate(const struct virtq_priv_mapped *mapped, const void *byte,
+                              virtq_addr_t *addr)
+{
+    /* A ring's thread may ask: it sees what it translates with. */
+    const struct virtq_direct_table *table =
+        __atomic_load_n(&mapped->direct.table, __ATOMIC_ACQUIRE);
+    uint32_t i;
+
+    for (i = 0; i < table->count; i++) {
+        const struct virtq_region *region = &table->regions[i];
+        const uintptr_t base = (uintptr_t)region->base;
+
+        if ((uintptr_t)byte >= base && (uintptr_t)byte - base <= region->last - region->first) {
+            *addr = region->first + ((uintptr_t)byte - base);
             return true;
         }
     }

@@ -17,9 +17,11 @@
 /** @brief A region that is mapped. */
 struct virtq_priv_mapped_region {
     struct virtq_vhost_user_region wire; /**< As received, and found legal. */
+    uint64_t first;                      /**< The guest's address of what is used of it, ... */
+    uint64_t size;                       /**< ... its bytes; 0: nothing is, and nothing mapped. */
     void *mapping;                       /**< What munmap gets ... */
     size_t mapping_size;                 /**< ... and how many bytes. */
-    unsigned char *base;                 /**< `wire.guest_address` here. */
+    unsigned char *base;                 /**< `first` here. */
 };
 
 /** @brief Room for regions that were taken away and are still in use. */
@@ -36,11 +38,15 @@ struct virtq_priv_mapped {
     uint32_t current;                                           /**< this one. */
     uint32_t count;                                             /**< Of `live`. */
     uint32_t retired_count;                                     /**< Of `retired`. */
-    bool strict; /**< Only memory that cannot shrink. */
+    uint64_t window_first;                                      /**< Only what lies from here ... */
+    uint64_t window_last; /**< ... to here, the guest's addresses, is ever mapped. */
+    bool strict;          /**< Only memory that cannot shrink. */
 };
 
-/** @brief Nothing is mapped: 0, or an enum virtq_error. */
-int virtq_priv_mapped_init(struct virtq_priv_mapped *mapped, bool strict);
+/** @brief Nothing is mapped: 0, or an enum virtq_error. Of the configuration its flags and its
+ * window matter. */
+int virtq_priv_mapped_init(struct virtq_priv_mapped *mapped,
+                           const struct virtq_vhost_user_backend_config *config);
 
 /** @brief Unmaps everything; no queue uses the space any more. */
 void virtq_priv_mapped_fini(struct virtq_priv_mapped *mapped);
@@ -65,5 +71,9 @@ void virtq_priv_mapped_reclaim(struct virtq_priv_mapped *mapped);
 /** @brief The guest-physical address of one of the front-end's own; false if there is none. */
 bool virtq_priv_mapped_find(const struct virtq_priv_mapped *mapped, uint64_t user_address,
                             virtq_addr_t *addr);
+
+/** @brief The guest-physical address of a byte of what is mapped; false if it is none. */
+bool virtq_priv_mapped_locate(const struct virtq_priv_mapped *mapped, const void *byte,
+                              virtq_addr_t *addr);
 
 #endif

@@ -101,12 +101,16 @@ struct virtq_vhost_user_backend_config {
                                #VIRTQ_VHOST_USER_CONFIG_MAX; 0: there is none. */
     const struct virtq_vhost_user_ops *ops; /**< What the device does; copied. */
     void *opaque;                           /**< Handed to each of them. */
+    uint64_t window_first;                  /**< The guest's address from which on, ... */
+    uint64_t window_size; /**< ... for so many bytes, its memory is mapped and used, whatever the
+                               front-end gives: the pool of a guest with restricted DMA. A ring
+                               elsewhere is refused, a buffer elsewhere is a bad one. 0: all. */
 };
 
 /** @brief The initial value of a struct virtq_vhost_user_backend_config. */
-#define VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT                                               \
-    {                                                                                      \
-        sizeof(struct virtq_vhost_user_backend_config), -1, 0, 0, 1, 256, 0, 0, NULL, NULL \
+#define VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT                                                     \
+    {                                                                                            \
+        sizeof(struct virtq_vhost_user_backend_config), -1, 0, 0, 1, 256, 0, 0, NULL, NULL, 0, 0 \
     }
 
 /** @brief Bytes of memory that a back-end needs.
@@ -162,6 +166,15 @@ virtq_vhost_user_backend_features(const struct virtq_vhost_user_backend *backend
  * @param backend a back-end
  * @return bytes. The thread that calls process. */
 VIRTQ_API uint64_t virtq_vhost_user_backend_mapped(const struct virtq_vhost_user_backend *backend);
+
+/** @brief Where in the guest's memory a byte lies that a piece points to: for logs.
+ * @param backend a back-end
+ * @param byte    any address of this program
+ * @param addr    result: the guest-physical address; unchanged if there is none
+ * @return 1, or 0: it lies in no memory that the front-end gives. The thread that calls process, or
+ * a ring's within a burst. */
+VIRTQ_API int virtq_vhost_user_backend_locate(const struct virtq_vhost_user_backend *backend,
+                                              const void *byte, virtq_addr_t *addr);
 
 /** @brief A ring's queue.
  * @param backend a back-end
