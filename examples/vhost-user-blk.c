@@ -163,11 +163,11 @@ static void serve(void *opaque, uint32_t index)
             }
             (void)virtq_vhost_user_vring_notify(disk->backend, index);
         }
-        if (got < 0) {
+        if (got == VIRTQ_EBROKEN) {
             virtq_vhost_user_vring_error(disk->backend, index);
-            break;
         }
-    } while (virtq_device_enable_notify(device));
+        /* Without a translation that the front-end is being asked for, this is called again. */
+    } while (got == 0 && virtq_device_enable_notify(device));
     virtq_vhost_user_vring_leave(disk->backend, index);
 }
 
@@ -217,7 +217,8 @@ static int serve_connection(struct disk *disk, int connection)
     config.features = VIRTQ_FEATURE(VIRTIO_F_VERSION_1) | VIRTQ_FEATURE(VIRTIO_F_RING_PACKED) |
                       VIRTQ_FEATURE(VIRTIO_F_INDIRECT_DESC) | VIRTQ_FEATURE(VIRTIO_F_EVENT_IDX) |
                       VIRTQ_FEATURE(F_SEG_MAX) | VIRTQ_FEATURE(F_BLK_SIZE) |
-                      VIRTQ_FEATURE(F_FLUSH) | VIRTQ_FEATURE(F_MQ);
+                      VIRTQ_FEATURE(F_FLUSH) | VIRTQ_FEATURE(F_MQ) |
+                      VIRTQ_FEATURE(VIRTIO_F_ACCESS_PLATFORM);
     config.features |= disk->read_only ? VIRTQ_FEATURE(F_RO) : 0;
     config.queue_count = QUEUES;
     config.queue_size = QUEUE_SIZE;

@@ -9,6 +9,9 @@
 /* What one call of process does at most, and the socket's name in the set. */
 enum { MESSAGES = 16, EVENTS = 32, SOCKET = -1 };
 
+/* Translations that are kept if the caller does not say, and bounds on what he may say. */
+enum { TRANSLATIONS = 2048, TRANSLATIONS_MIN = 16, TRANSLATIONS_MAX = 1 << 24 };
+
 static size_t align_up(size_t size)
 {
     return (size + VIRTQ_CACHE_LINE - 1) / VIRTQ_CACHE_LINE * VIRTQ_CACHE_LINE;
@@ -46,9 +49,8 @@ static size_t queue_memory(const struct virtq_vhost_user_backend_config *config)
 
 static bool config_legal(const struct virtq_vhost_user_backend_config *config)
 {
-    const uint64_t never = VIRTQ_FEATURE(VIRTIO_F_ACCESS_PLATFORM) |
-                           VIRTQ_FEATURE(VHOST_USER_F_PROTOCOL_FEATURES) |
-                           VIRTQ_FEATURE(VHOST_F_LOG_ALL);
+    const uint64_t never =
+        VIRTQ_FEATURE(VHOST_USER_F_PROTOCOL_FEATURES) | VIRTQ_FEATURE(VHOST_F_LOG_ALL);
 
     return config->struct_size == sizeof(*config) && config->queue_count != 0 &&
            config->queue_count <= VIRTQ_VHOST_USER_QUEUES_MAX && config->queue_size != 0 &&
@@ -56,7 +58,18 @@ static bool config_legal(const struct virtq_vhost_user_backend_config *config)
            (config->flags & ~(uint32_t)VIRTQ_VHOST_USER_STRICT) == 0 &&
            (config->window_size == 0 ||
             config->window_size - 1 <= UINT64_MAX - config->window_first) &&
-           (config->features & never) == 0;
+           (config->features & never) == 0 &&
+           (config->translations == 0 || config->translations >= TRANSLATIONS_MIN) &&
+           config->translations <= TRANSLATIONS_MAX;
+}
+
+/* How many translations are kept; 0: there is no IOMMU. */
+static unsigned translations(const struct virtq_vhost_user_backend_config *config)
+{
+    if (!virtq_feature_has(config->features, VIRTIO_F_ACCESS_PLATFORM)) {
+        return 0;
+    }
+    return config->translations != 0 ? config->translations : TRANSLATIONS;
 }
 
 VIRTQ_API size_t virtq_vhost_user_backend_size(const struct virtq_vhost_user_backend_config *config)
@@ -65,7 +78,8 @@ VIRTQ_API size_t virtq_vhost_user_backend_size(const struct virtq_vhost_user_bac
 
     return each == 0 ? 0
                      : align_up(sizeof(struct virtq_vhost_user_backend)) +
-                           config->queue_count * (sizeof(struct virtq_priv_vring) + each);
+                           config->queue_count * (sizeof(struct virtq_priv_vring) + each) +
+                           (translations(config) != 0 ? virtq_iotlb_size(translations(config)) : 0);
 }
 
 /* Puts everything into its place; nothing of it is open yet. */
@@ -88,9 +102,13 @@ static void lay_out(struct virtq_vhost_user_backend *backend,
                                 VIRTQ_FEATURE(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |
                                 VIRTQ_FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |
                                 VIRTQ_FEATURE(VHOST_USER_PROTOCOL_F_STATUS);
+    if (translations(config) != 0) {
+        backend->protocol_offered |= VIRTQ_FEATURE(VHOST_USER_PROTOCOL_F_BACKEND_REQ);
+    }
     if (config->config_size != 0) {
         backend->protocol_offered |= VIRTQ_FEATURE(VHOST_USER_PROTOCOL_F_CONFIG);
     }
+    virtq_priv_tlb_none(&backend->tlb);
     backend->queue_count = config->queue_count;
     backend->queue_size = config->queue_size;
     backend->table_max = config->table_max;
@@ -104,6 +122,20 @@ static void lay_out(struct virtq_vhost_user_backend *backend,
         backend->vrings[i].call = -1;
         backend->vrings[i].err = -1;
     }
+}
+
+/* Behind everything else in the memory. */
+static int make_tlb(struct virtq_vhost_user_backend *backend,
+                    const struct virtq_vhost_user_backend_config *config)
+{
+    unsigned char *last = backend->vrings[config->queue_count - 1].memory;
+
+    if (translations(config) == 0) {
+        return VIRTQ_OK;
+    }
+    backend->mapped.behind = &backend->tlb.guard;
+    return virtq_priv_tlb_init(&backend->tlb, translations(config),
+                               last + backend->vring_memory_size, backend->epoll);
 }
 
 VIRTQ_API int virtq_vhost_user_backend_init(void *memory, size_t size,
@@ -132,10 +164,19 @@ VIRTQ_API int virtq_vhost_user_backend_init(void *memory, size_t size,
         (void)close(made->epoll);
         return VIRTQ_EINVAL;
     }
+    if (make_tlb(made, config) != VIRTQ_OK) {
+        (void)close(made->epoll);
+        return VIRTQ_ENOMEM;
+    }
     made->events = EPOLLIN;
     virtq_vhost_user_channel_init(&made->channel, config->socket);
     *backend = made;
     return VIRTQ_OK;
+}
+
+bool virtq_priv_vring_runs(const struct virtq_priv_vring *vring)
+{
+    return vring->device != NULL || vring->starting;
 }
 
 bool virtq_priv_backend_runs(const struct virtq_vhost_user_backend *backend)
@@ -143,7 +184,7 @@ bool virtq_priv_backend_runs(const struct virtq_vhost_user_backend *backend)
     uint32_t i;
 
     for (i = 0; i < backend->queue_count; i++) {
-        if (backend->vrings[i].device != NULL) {
+        if (virtq_priv_vring_runs(&backend->vrings[i])) {
             return true;
         }
     }
@@ -173,6 +214,7 @@ VIRTQ_API void virtq_vhost_user_backend_fini(struct virtq_vhost_user_backend *ba
         virtq_priv_vring_replace(backend, &vring->err, -1);
     }
     virtq_vhost_user_channel_fini(&backend->channel);
+    virtq_priv_tlb_fini(&backend->tlb);
     virtq_priv_mapped_fini(&backend->mapped);
     (void)close(backend->epoll);
 }
@@ -258,6 +300,15 @@ static int serve_socket(struct virtq_vhost_user_backend *backend)
     return VIRTQ_OK;
 }
 
+/* Some other thread has missed something: what follows the events sees to it. */
+static void woken(struct virtq_vhost_user_backend *backend)
+{
+    uint64_t count;
+    ssize_t got = read(backend->tlb.wake, &count, sizeof(count));
+
+    (void)got;
+}
+
 VIRTQ_API int virtq_vhost_user_backend_process(struct virtq_vhost_user_backend *backend)
 {
     struct epoll_event events[EVENTS];
@@ -266,11 +317,24 @@ VIRTQ_API int virtq_vhost_user_backend_process(struct virtq_vhost_user_backend *
     int i;
 
     for (i = 0; i < count && result == VIRTQ_OK; i++) {
-        if (events[i].data.fd == SOCKET) {
+        switch (events[i].data.fd) {
+        case SOCKET:
             result = serve_socket(backend);
-        } else {
+            break;
+        case VIRTQ_PRIV_TLB_CHANNEL:
+            virtq_priv_tlb_receive(&backend->tlb);
+            break;
+        case VIRTQ_PRIV_TLB_WAKE:
+            woken(backend);
+            break;
+        default:
             virtq_priv_vring_kicked(backend, events[i].data.u32);
         }
+    }
+    if (result == VIRTQ_OK && virtq_priv_tlb_exists(&backend->tlb)) {
+        virtq_priv_backend_retry(backend);
+        virtq_priv_tlb_ask(&backend->tlb,
+                           virtq_feature_has(backend->protocol, VHOST_USER_PROTOCOL_F_REPLY_ACK));
     }
     if (result != VIRTQ_OK) {
         virtq_priv_backend_stop(backend);

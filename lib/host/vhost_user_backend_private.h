@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "vhost_user_mapped.h"
+#include "vhost_user_tlb.h"
 #include "virtq/host/vhost_user_channel.h"
 
 /** @brief One ring. Its worker reads `device`, `enabled` and the descriptors; only the thread that
@@ -21,6 +22,13 @@ struct virtq_priv_vring {
     uint32_t size;                     /**< Descriptors; 0: not known yet. */
     uint32_t base;                     /**< Where it starts, or has stopped. */
     uint32_t enabled;                  /**< 1: may have effects. */
+    uint64_t seen;                     /**< Updates of the IOTLB when the burst began; see */
+    uint64_t missed;                   /**< virtq_priv_vring_missed(). The owner's. */
+    uint32_t waits;                    /**< 1: something was missing that has not come yet. */
+    bool owes;                         /**< The owner's: the last burst missed something. */
+    bool inside;                       /**< The thread that processes messages is its owner. */
+    bool starting;                     /**< Starts as soon as it can be found. */
+    bool translated;                   /**< Its addresses are the IOMMU's. */
     bool has_addr;                     /**< The addresses are known. */
     bool watched;                      /**< `kick` is in the event loop's set. */
     int kick;                          /**< -1: there is none. */
@@ -31,6 +39,7 @@ struct virtq_priv_vring {
 struct virtq_vhost_user_backend {
     struct virtq_vhost_user_channel channel; /**< To the front-end. */
     struct virtq_priv_mapped mapped;         /**< Its memory. */
+    struct virtq_priv_tlb tlb;               /**< Its IOMMU. */
     struct virtq_vhost_user_ops ops;         /**< The device. */
     void *opaque;                            /**< For `ops`. */
     struct virtq_priv_vring *vrings;         /**< `queue_count` of them. */
@@ -54,7 +63,10 @@ struct virtq_vhost_user_backend {
 uint32_t virtq_priv_backend_serve(struct virtq_vhost_user_backend *backend,
                                   struct virtq_vhost_user_message *message);
 
-/** @brief Whether a ring runs. */
+/** @brief Whether a ring runs, or will as soon as it can. */
+bool virtq_priv_vring_runs(const struct virtq_priv_vring *vring);
+
+/** @brief Whether any ring does. */
 bool virtq_priv_backend_runs(const struct virtq_vhost_user_backend *backend);
 
 /** @brief Stops and disables all rings, wherever they stand. */
@@ -81,6 +93,14 @@ uint32_t virtq_priv_vring_set_kick(struct virtq_vhost_user_backend *backend, uin
 
 /** @brief Something has happened at a ring's kick. */
 void virtq_priv_vring_kicked(struct virtq_vhost_user_backend *backend, uint32_t index);
+
+/** @brief A burst has begun, or has ended: after one in which anything was missing, the ring is
+ * served again when something comes. Its thread. */
+void virtq_priv_vring_began(struct virtq_vhost_user_backend *backend, uint32_t index);
+void virtq_priv_vring_ended(struct virtq_vhost_user_backend *backend, uint32_t index);
+
+/** @brief Serves all rings for which there may be now what they were missing. */
+void virtq_priv_backend_retry(struct virtq_vhost_user_backend *backend);
 
 /** @brief Lets the device serve a ring, if it runs and is enabled. */
 void virtq_priv_vring_serve(struct virtq_vhost_user_backend *backend, uint32_t index);

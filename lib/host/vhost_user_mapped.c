@@ -283,27 +283,49 @@ uint32_t virtq_priv_mapped_remove(struct virtq_priv_mapped *mapped,
 void virtq_priv_mapped_reclaim(struct virtq_priv_mapped *mapped)
 {
     /* Buffers in flight may lie there. The space no longer gives it to anybody. */
-    if (mapped->retired_count != 0 && virtq_guard_held(&mapped->guard) == 0) {
+    if (mapped->retired_count != 0 && virtq_guard_held(&mapped->guard) == 0 &&
+        (mapped->behind == NULL || virtq_guard_held(mapped->behind) == 0)) {
         unmap(mapped->retired, mapped->retired_count);
         mapped->retired_count = 0;
     }
 }
 
-bool virtq_priv_mapped_find(const struct virtq_priv_mapped *mapped, uint64_t user_address,
-                            virtq_addr_t *addr)
+/* The region that one of the front-end's own addresses lies in, and its guest-physical address;
+ * NULL if there is none, or it is not to be used. */
+static const struct virtq_priv_mapped_region *region_of(const struct virtq_priv_mapped *mapped,
+                                                        uint64_t user_address, virtq_addr_t *addr)
 {
     uint32_t i;
 
     for (i = 0; i < mapped->count; i++) {
-        const struct virtq_vhost_user_region *wire = &mapped->live[i].wire;
+        const struct virtq_priv_mapped_region *region = &mapped->live[i];
+        const uint64_t offset = user_address - region->wire.user_address;
 
-        if (user_address >= wire->user_address && user_address - wire->user_address < wire->size) {
-            *addr = wire->guest_address + (user_address - wire->user_address);
-            return *addr >= mapped->live[i].first &&
-                   *addr - mapped->live[i].first < mapped->live[i].size;
+        if (user_address >= region->wire.user_address && offset < region->wire.size) {
+            *addr = region->wire.guest_address + offset;
+            return *addr >= region->first && *addr - region->first < region->size ? region : NULL;
         }
     }
-    return false;
+    return NULL;
+}
+
+uint64_t virtq_priv_mapped_run(const struct virtq_priv_mapped *mapped, uint64_t user_address,
+                               void **base)
+{
+    virtq_addr_t addr;
+    const struct virtq_priv_mapped_region *region = region_of(mapped, user_address, &addr);
+
+    if (region == NULL) {
+        return 0;
+    }
+    *base = region->base + (addr - region->first);
+    return region->size - (addr - region->first);
+}
+
+bool virtq_priv_mapped_find(const struct virtq_priv_mapped *mapped, uint64_t user_address,
+                            virtq_addr_t *addr)
+{
+    return region_of(mapped, user_address, addr) != NULL;
 }
 
 bool virtq_priv_mapped_locate(const struct virtq_priv_mapped *mapped, const void *byte,

@@ -31,6 +31,7 @@ enum { VIRTQ_PRIV_RETIRED_MAX = 2 * VIRTQ_VHOST_USER_SLOTS_MAX };
 struct virtq_priv_mapped {
     struct virtq_direct direct; /**< What rings are given. */
     struct virtq_guard guard;   /**< Whom a change waits for. */
+    struct virtq_guard *behind; /**< Whoever sees this memory through an IOTLB, or NULL. */
     struct virtq_priv_mapped_region live[VIRTQ_VHOST_USER_SLOTS_MAX]; /**< Sorted by address. */
     struct virtq_priv_mapped_region retired[VIRTQ_PRIV_RETIRED_MAX];  /**< To be unmapped. */
     struct virtq_region regions[2][VIRTQ_VHOST_USER_SLOTS_MAX]; /**< The space's tables: ... */
@@ -67,6 +68,11 @@ uint32_t virtq_priv_mapped_remove(struct virtq_priv_mapped *mapped,
 
 /** @brief Unmaps what was taken away, if nothing uses it any more. */
 void virtq_priv_mapped_reclaim(struct virtq_priv_mapped *mapped);
+
+/** @brief How much memory there is from one of the front-end's own addresses on, in one region, and
+ * where it is here; 0 if there is none. */
+uint64_t virtq_priv_mapped_run(const struct virtq_priv_mapped *mapped, uint64_t user_address,
+                               void **base);
 
 /** @brief The guest-physical address of one of the front-end's own; false if there is none. */
 bool virtq_priv_mapped_find(const struct virtq_priv_mapped *mapped, uint64_t user_address,

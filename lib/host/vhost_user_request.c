@@ -43,6 +43,7 @@ static uint32_t set_features(backend_type *backend, message_type *message)
         return VIRTQ_VHOST_USER_REFUSED_ORDER;
     }
     backend->features = features;
+    virtq_priv_tlb_flush(&backend->tlb);
     for (i = 0; i < backend->queue_count; i++) {
         __atomic_store_n(&backend->vrings[i].enabled, 0u, __ATOMIC_RELEASE);
     }
@@ -72,6 +73,8 @@ static uint32_t reset_device(backend_type *backend, message_type *message)
 
 static uint32_t set_mem_table(backend_type *backend, message_type *message)
 {
+    /* The translations lead into memory that goes. */
+    virtq_priv_tlb_flush(&backend->tlb);
     return virtq_priv_mapped_set(&backend->mapped, message->payload.memory.regions, message->fds,
                                  message->payload.memory.count);
 }
@@ -89,6 +92,7 @@ static uint32_t add_mem_reg(backend_type *backend, message_type *message)
 
 static uint32_t rem_mem_reg(backend_type *backend, message_type *message)
 {
+    virtq_priv_tlb_flush(&backend->tlb);
     return virtq_priv_mapped_remove(&backend->mapped, &message->payload.slot.region);
 }
 
@@ -100,7 +104,7 @@ static uint32_t set_vring_num(backend_type *backend, message_type *message)
     if (vring == NULL) {
         return VIRTQ_VHOST_USER_REFUSED_INDEX;
     }
-    if (vring->device != NULL) {
+    if (virtq_priv_vring_runs(vring)) {
         return VIRTQ_VHOST_USER_REFUSED_ORDER;
     }
     if (size == 0 || size > backend->queue_size) {
@@ -122,7 +126,7 @@ static uint32_t set_vring_addr(backend_type *backend, message_type *message)
     if (addr->flags != 0) {
         return VIRTQ_VHOST_USER_REFUSED_VALUE;
     }
-    if (vring->device != NULL &&
+    if (virtq_priv_vring_runs(vring) &&
         (addr->descriptor != vring->addr.descriptor || addr->available != vring->addr.available ||
          addr->used != vring->addr.used)) {
         return VIRTQ_VHOST_USER_REFUSED_ORDER;
@@ -139,7 +143,7 @@ static uint32_t set_vring_base(backend_type *backend, message_type *message)
     if (vring == NULL) {
         return VIRTQ_VHOST_USER_REFUSED_INDEX;
     }
-    if (vring->device != NULL) {
+    if (virtq_priv_vring_runs(vring)) {
         return VIRTQ_VHOST_USER_REFUSED_ORDER;
     }
     vring->base = message->payload.state.num;
@@ -331,6 +335,23 @@ static uint32_t get_status(backend_type *backend, message_type *message)
     return answer_number(message, backend->status);
 }
 
+static uint32_t iotlb_msg(backend_type *backend, message_type *message)
+{
+    if (!virtq_feature_has(backend->offered, VIRTIO_F_ACCESS_PLATFORM)) {
+        return VIRTQ_VHOST_USER_REFUSED_REQUEST;
+    }
+    return virtq_priv_tlb_message(&backend->tlb, &backend->mapped, &message->payload.iotlb);
+}
+
+static uint32_t set_backend_req_fd(backend_type *backend, message_type *message)
+{
+    if (!virtq_priv_tlb_connect(&backend->tlb, message->fds[0])) {
+        return VIRTQ_VHOST_USER_REFUSED_VALUE;
+    }
+    message->fds[0] = -1;
+    return VIRTQ_VHOST_USER_ACCEPTED;
+}
+
 typedef uint32_t (*handler_type)(backend_type *backend, message_type *message);
 
 static const handler_type handlers[VHOST_USER_REQUEST_COUNT] = {
@@ -350,6 +371,8 @@ static const handler_type handlers[VHOST_USER_REQUEST_COUNT] = {
     [VHOST_USER_SET_PROTOCOL_FEATURES] = set_protocol_features,
     [VHOST_USER_GET_QUEUE_NUM] = get_queue_num,
     [VHOST_USER_SET_VRING_ENABLE] = set_vring_enable,
+    [VHOST_USER_SET_BACKEND_REQ_FD] = set_backend_req_fd,
+    [VHOST_USER_IOTLB_MSG] = iotlb_msg,
     [VHOST_USER_GET_CONFIG] = get_config,
     [VHOST_USER_SET_CONFIG] = set_config,
     [VHOST_USER_RESET_DEVICE] = reset_device,

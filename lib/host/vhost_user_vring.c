@@ -24,17 +24,20 @@ void virtq_priv_vring_config(struct virtq_space *space, uint64_t features, uint3
 
 /* A split ring's base says nothing of the used index: that is the ring's own (see
  * virtq_state_from_base()). The driver wrote it, so it is judged with the rest of the state. */
-static bool used_index(struct virtq_vhost_user_backend *backend, virtq_addr_t used, uint16_t *index)
+static int used_index(const struct virtq_vhost_user_backend *backend, struct virtq_space *space,
+                      virtq_addr_t used, uint16_t *index)
 {
     unsigned char bytes[2];
     uint32_t i;
 
     for (i = 0; i < 2; i++) {
         void *byte;
+        /* The used area is the device's to write; whether it may read there nobody promised. */
+        const int64_t got =
+            virtq_space_translate(space, used + 2 + i, 1, VIRTQ_PERMISSION_WRITE, &byte);
 
-        if (virtq_space_translate(&backend->mapped.direct.space, used + 2 + i, 1,
-                                  VIRTQ_PERMISSION_READ, &byte) != 1) {
-            return false;
+        if (got != 1) {
+            return got == VIRTQ_EMISS ? VIRTQ_EMISS : VIRTQ_EFAULT;
         }
         bytes[i] = __atomic_load_n((unsigned char *)byte, __ATOMIC_RELAXED);
     }
@@ -43,48 +46,95 @@ static bool used_index(struct virtq_vhost_user_backend *backend, virtq_addr_t us
     } else {
         memcpy(index, bytes, sizeof(*index));
     }
-    return true;
+    return VIRTQ_OK;
+}
+
+/* Where the ring lies: for the IOMMU as it was said, else the front-end's own addresses of it. */
+static bool ring_addresses(const struct virtq_vhost_user_backend *backend,
+                           const struct virtq_priv_vring *vring, struct virtq_area_addresses *at)
+{
+    if (vring->translated) {
+        at->descriptor = vring->addr.descriptor;
+        at->driver = vring->addr.available;
+        at->device = vring->addr.used;
+        return true;
+    }
+    return virtq_priv_mapped_find(&backend->mapped, vring->addr.descriptor, &at->descriptor) &&
+           virtq_priv_mapped_find(&backend->mapped, vring->addr.available, &at->driver) &&
+           virtq_priv_mapped_find(&backend->mapped, vring->addr.used, &at->device);
+}
+
+/* All that is missing of a ring is asked for at once. A packed one is read and written where its
+ * descriptors are, and its other two areas have 4 bytes. */
+static void want_ring(struct virtq_vhost_user_backend *backend,
+                      const struct virtq_device_config *config)
+{
+    const bool packed = config->format == (uint32_t)VIRTQ_FORMAT_PACKED;
+    const uint64_t size = config->size;
+    const uint32_t ring =
+        (uint32_t)VIRTQ_PERMISSION_READ | (packed ? (uint32_t)VIRTQ_PERMISSION_WRITE : 0u);
+
+    virtq_priv_tlb_want(&backend->tlb, config->addresses.descriptor, size * 16, ring);
+    virtq_priv_tlb_want(&backend->tlb, config->addresses.driver, packed ? 4 : size * 2 + 6,
+                        VIRTQ_PERMISSION_READ);
+    virtq_priv_tlb_want(&backend->tlb, config->addresses.device, packed ? 4 : size * 8 + 6,
+                        VIRTQ_PERMISSION_WRITE);
 }
 
 /* Makes the queue, and brings it to where the base says. */
-static bool make_queue(struct virtq_vhost_user_backend *backend, struct virtq_priv_vring *vring)
+static int make_queue(struct virtq_vhost_user_backend *backend, struct virtq_priv_vring *vring)
 {
+    struct virtq_space *space =
+        vring->translated ? &backend->tlb.device.space : &backend->mapped.direct.space;
     struct virtq_device_config config;
     struct virtq_state state;
+    int error;
 
-    virtq_priv_vring_config(&backend->mapped.direct.space, backend->features, vring->size,
-                            backend->table_max, &config);
-    if (!virtq_priv_mapped_find(&backend->mapped, vring->addr.descriptor,
-                                &config.addresses.descriptor) ||
-        !virtq_priv_mapped_find(&backend->mapped, vring->addr.available,
-                                &config.addresses.driver) ||
-        !virtq_priv_mapped_find(&backend->mapped, vring->addr.used, &config.addresses.device)) {
-        return false;
+    virtq_priv_vring_config(space, backend->features, vring->size, backend->table_max, &config);
+    if (!ring_addresses(backend, vring, &config.addresses)) {
+        return VIRTQ_EFAULT;
     }
-    if (virtq_device_init(vring->memory, backend->vring_memory_size, &config, &vring->device,
-                          NULL) != VIRTQ_OK) {
+    error =
+        virtq_state_from_base((enum virtq_format)config.format, vring->size, vring->base, &state);
+    if (error == VIRTQ_OK) {
+        error = virtq_device_init(vring->memory, backend->vring_memory_size, &config,
+                                  &vring->device, NULL);
+    }
+    if (error == VIRTQ_OK && config.format == (uint32_t)VIRTQ_FORMAT_SPLIT) {
+        error = used_index(backend, space, config.addresses.device, &state.used);
+    }
+    if (error == VIRTQ_OK) {
+        error = virtq_device_restore(vring->device, &state);
+    }
+    if (error != VIRTQ_OK) {
         vring->device = NULL;
-        return false;
     }
-    if (virtq_state_from_base((enum virtq_format)config.format, vring->size, vring->base, &state) !=
-            VIRTQ_OK ||
-        (config.format == (uint32_t)VIRTQ_FORMAT_SPLIT &&
-         !used_index(backend, config.addresses.device, &state.used)) ||
-        virtq_device_restore(vring->device, &state) != VIRTQ_OK) {
-        vring->device = NULL;
-        return false;
+    if (error == VIRTQ_EMISS) {
+        want_ring(backend, &config);
     }
-    return true;
+    return error;
 }
 
 uint32_t virtq_priv_vring_start(struct virtq_vhost_user_backend *backend, uint32_t index)
 {
     struct virtq_priv_vring *vring = &backend->vrings[index];
+    int error;
 
-    if (!make_queue(backend, vring)) {
-        return VIRTQ_VHOST_USER_REFUSED_RING;
+    /* By what was accepted, not by what was offered: a front-end without an IOMMU takes it back. */
+    vring->translated = virtq_feature_has(backend->features, VIRTIO_F_ACCESS_PLATFORM);
+    vring->starting = false;
+    vring->owes = false;
+    vring->waits = 0;
+    vring->seen = backend->tlb.updates;
+    error = make_queue(backend, vring);
+    if (error == VIRTQ_EMISS) {
+        vring->starting = true;
+        vring->waits = 1;
+        return VIRTQ_VHOST_USER_ACCEPTED;
     }
-    if (virtq_guard_join(&backend->mapped.guard, &vring->user) != VIRTQ_OK) {
+    if (error != VIRTQ_OK ||
+        virtq_guard_join(vring->translated ? &backend->tlb.guard : &backend->mapped.guard,
+                         &vring->user) != VIRTQ_OK) {
         vring->device = NULL;
         return VIRTQ_VHOST_USER_REFUSED_RING;
     }
@@ -118,11 +168,25 @@ static bool save_base(struct virtq_priv_vring *vring)
     return true;
 }
 
+/* When nothing runs any more nobody tells us of invalidations. */
+static void drop_translations(struct virtq_vhost_user_backend *backend)
+{
+    if (!virtq_priv_backend_runs(backend)) {
+        virtq_priv_tlb_flush(&backend->tlb);
+    }
+}
+
 bool virtq_priv_vring_stop(struct virtq_vhost_user_backend *backend, uint32_t index)
 {
     struct virtq_priv_vring *vring = &backend->vrings[index];
     bool saved;
 
+    if (vring->starting) {
+        vring->starting = false;
+        (void)virtq_priv_vring_set_kick(backend, index, -1);
+        drop_translations(backend);
+        return true;
+    }
     if (vring->device == NULL) {
         return true;
     }
@@ -136,9 +200,12 @@ bool virtq_priv_vring_stop(struct virtq_vhost_user_backend *backend, uint32_t in
     }
     saved = save_base(vring);
     virtq_vhost_user_vring_leave(backend, index);
+    /* A ring that the driver has unmapped while it ran is as good as broken. */
+    saved = saved || vring->owes;
     virtq_guard_part(&vring->user);
     vring->device = NULL;
     (void)virtq_priv_vring_set_kick(backend, index, -1);
+    drop_translations(backend);
     virtq_priv_mapped_reclaim(&backend->mapped);
     return saved;
 }
@@ -151,6 +218,9 @@ void virtq_priv_vring_replace(struct virtq_vhost_user_backend *backend, int *pla
     if (old >= 0) {
         /* No worker writes to it any more once every burst that saw it has ended. */
         virtq_space_invalidated(&backend->mapped.direct.space);
+        if (virtq_priv_tlb_exists(&backend->tlb)) {
+            virtq_space_invalidated(&backend->tlb.device.space);
+        }
         (void)close(old);
     }
 }
@@ -182,10 +252,12 @@ uint32_t virtq_priv_vring_set_kick(struct virtq_vhost_user_backend *backend, uin
 
 void virtq_priv_vring_serve(struct virtq_vhost_user_backend *backend, uint32_t index)
 {
-    const struct virtq_priv_vring *vring = &backend->vrings[index];
+    struct virtq_priv_vring *vring = &backend->vrings[index];
 
     if (vring->device != NULL && vring->enabled != 0 && backend->ops.serve != NULL) {
+        vring->inside = true;
         backend->ops.serve(backend->opaque, index);
+        vring->inside = false;
     }
 }
 
@@ -228,6 +300,7 @@ VIRTQ_API void virtq_vhost_user_vring_enter(struct virtq_vhost_user_backend *bac
                                             uint32_t index)
 {
     virtq_guard_enter(&backend->vrings[index].user);
+    virtq_priv_vring_began(backend, index);
 }
 
 VIRTQ_API void virtq_vhost_user_vring_leave(struct virtq_vhost_user_backend *backend,
@@ -237,6 +310,7 @@ VIRTQ_API void virtq_vhost_user_vring_leave(struct virtq_vhost_user_backend *bac
 
     virtq_guard_leave(&vring->user, virtq_device_outstanding(vring->device),
                       virtq_device_stale(vring->device));
+    virtq_priv_vring_ended(backend, index);
 }
 
 /* An eventfd that is full says already what is to be said. */

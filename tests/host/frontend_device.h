@@ -110,7 +110,7 @@ static inline void frontend_serve(void *opaque, uint32_t index)
         }
         (void)virtq_device_publish(device);
         (void)virtq_vhost_user_vring_notify(f->backend, index);
-    } while (virtq_device_enable_notify(device));
+    } while (got == 0 && virtq_device_enable_notify(device));
     virtq_vhost_user_vring_leave(f->backend, index);
 }
 

@@ -295,7 +295,7 @@ Test(host_backend, an_illegal_configuration_makes_nothing)
         config.struct_size -= i == 0 ? 1 : 0;
         config.queue_count = i == 1 ? 0 : i == 2 ? VIRTQ_VHOST_USER_QUEUES_MAX + 1 : 1;
         config.queue_size = i == 3 ? 0 : i == 4 ? 32769 : 8;
-        config.features |= i == 5 ? VIRTQ_FEATURE(VIRTIO_F_ACCESS_PLATFORM) : 0;
+        config.translations = i == 5 ? 15 : 0;
         config.config_size = i == 6 ? VIRTQ_VHOST_USER_CONFIG_MAX + 1 : 0;
         cr_assert_eq(virtq_vhost_user_backend_size(&config), 0u, "%u", i);
         cr_assert_eq(virtq_vhost_user_backend_init(memory, SIZE_MAX, &config, &backend),

@@ -160,13 +160,28 @@ struct virtq_vhost_user_log {
     uint64_t offset; /**< Where it begins in its file. */
 };
 
+/** @brief What the back-end asks for, on a channel of its own: VHOST_USER_SET_BACKEND_REQ_FD. */
+enum virtq_vhost_user_backend_request {
+    VHOST_USER_BACKEND_NONE = 0,         /**< No request has this number. */
+    VHOST_USER_BACKEND_IOTLB_MSG = 1,    /**< A translation is missing, or an access failed. */
+    VHOST_USER_BACKEND_CONFIG_CHANGE = 2 /**< The configuration space has changed. */
+};
+
+/** @brief What a struct virtq_vhost_user_iotlb is about. */
+enum virtq_vhost_user_iotlb_type {
+    VHOST_USER_IOTLB_MISS = 1,       /**< By the back-end: which translation is missing. */
+    VHOST_USER_IOTLB_UPDATE = 2,     /**< By the front-end: a translation. */
+    VHOST_USER_IOTLB_INVALIDATE = 3, /**< By the front-end: a range has none any more. */
+    VHOST_USER_IOTLB_ACCESS_FAIL = 4 /**< By either: an access that is not allowed. */
+};
+
 /** @brief A translation. */
 struct virtq_vhost_user_iotlb {
     uint64_t iova;         /**< First device address. */
     uint64_t size;         /**< Bytes. */
     uint64_t user_address; /**< The front-end's own address. */
     uint8_t permissions;   /**< Bit 0 read, bit 1 write. */
-    uint8_t type;          /**< 1 miss, 2 update, 3 invalidate, 4 access fail. */
+    uint8_t type;          /**< An enum virtq_vhost_user_iotlb_type. */
     uint8_t padding[6];    /**< Means nothing. */
 };
 

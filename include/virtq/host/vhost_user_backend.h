@@ -15,6 +15,13 @@
  *     virtq_vhost_user_vring_notify(backend, index);
  *     virtq_vhost_user_vring_leave(backend, index);
  *
+ * Where the driver is behind an IOMMU (VIRTIO_F_ACCESS_PLATFORM was accepted) an address may not be
+ * known yet: a call on the queue says VIRTQ_EMISS. Then there is nothing to do but to leave: what
+ * is missing has been noted, is asked for once, and when the answer is there the ring is served
+ * again (a thread that waits for kicks itself gets one). What was pushed and could not be
+ * published, or published and not told, is made up for by the next virtq_vhost_user_vring_enter();
+ * what could not be pushed is to be pushed again.
+ *
  * No thread is started. A ring may be served by another thread than the one that calls process:
  * without virtq_vhost_user_ops::serve nothing here listens to kicks, and each thread waits for
  * virtq_vhost_user_vring_kick_fd() itself. Memory that the front-end takes away stays mapped until
@@ -93,7 +100,8 @@ struct virtq_vhost_user_backend_config {
     int socket;           /**< A connected stream socket; the back-end's after an init without
                                error. Not needed for the size. */
     uint32_t flags;       /**< A set of enum virtq_vhost_user_backend_flag. */
-    uint64_t features;    /**< What the device offers. VIRTIO_F_ACCESS_PLATFORM is not among it. */
+    uint64_t features;    /**< What the device offers. With VIRTIO_F_ACCESS_PLATFORM it can be
+                               behind an IOMMU; if it is not the front-end takes that back. */
     uint32_t queue_count; /**< Rings, 1 to #VIRTQ_VHOST_USER_QUEUES_MAX. */
     uint32_t queue_size;  /**< Descriptors of the largest ring, 1 to 32768. */
     uint32_t table_max;   /**< Entries of the largest indirect table; 0: the ring's size. */
@@ -102,15 +110,20 @@ struct virtq_vhost_user_backend_config {
     const struct virtq_vhost_user_ops *ops; /**< What the device does; copied. */
     void *opaque;                           /**< Handed to each of them. */
     uint64_t window_first;                  /**< The guest's address from which on, ... */
-    uint64_t window_size; /**< ... for so many bytes, its memory is mapped and used, whatever the
-                               front-end gives: the pool of a guest with restricted DMA. A ring
-                               elsewhere is refused, a buffer elsewhere is a bad one. 0: all. */
+    uint64_t window_size;  /**< ... for so many bytes, its memory is mapped and used, whatever the
+                                front-end gives: the pool of a guest with restricted DMA. A ring
+                                elsewhere is refused, a buffer elsewhere is a bad one. 0: all. */
+    uint32_t translations; /**< With VIRTIO_F_ACCESS_PLATFORM: how many translations are kept, 16 to
+                                2^24; 0: 2048. As many as all rings and the largest buffer of each
+                                need, and two more; with fewer a large buffer may never be found as
+                                a whole. */
 };
 
 /** @brief The initial value of a struct virtq_vhost_user_backend_config. */
-#define VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT                                                     \
-    {                                                                                            \
-        sizeof(struct virtq_vhost_user_backend_config), -1, 0, 0, 1, 256, 0, 0, NULL, NULL, 0, 0 \
+#define VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT                                                      \
+    {                                                                                             \
+        sizeof(struct virtq_vhost_user_backend_config), -1, 0, 0, 1, 256, 0, 0, NULL, NULL, 0, 0, \
+            0                                                                                     \
     }
 
 /** @brief Bytes of memory that a back-end needs.
