@@ -51,7 +51,7 @@ need() {
     done
 }
 
-# guest_build NAME MACHINE COMPILER BASE FLAG...: $work/guest.elf, with the start-up code of that machine
+# guest_build NAME MACHINE COMPILER BASE FLAG...: $work/guest.elf, which QEMU is to load by ${boot[@]}, with the start-up code of that machine
 guest_build() {
     local name=$1 machine=$2 compiler=$3 base=$4 sources
     shift 4
@@ -73,6 +73,7 @@ guest_build() {
     "$compiler" "$@" -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--no-warn-rwx-segments -Wl,-z,noexecstack -Wl,--defsym=GUEST_BASE="$base" \
         -T "$peers/guest/guest.ld" "$work"/objects/*.o "${runtime[@]}" -o "$work/guest.elf" >>"$work/build.log" 2>&1 ||
         { cat "$work/build.log" >&2 && fail "$name: the guest does not link"; }
+    boot=(-kernel "$work/guest.elf")
     "$CC" -std=c11 -O2 -Wall -Wextra -Werror "$peers/image.c" -o "$work/image"
 }
 
@@ -116,7 +117,7 @@ guest_run() {
     "$work/image" make "$disk" $sectors || fail "$label: no image"
     [ $served = no ] || serve_disk "$disk" "$work/$label.backend"
     started=$(date +%s%N)
-    timeout --kill-after=5 "$seconds" "$@" -nodefaults -no-user-config -display none -no-reboot -kernel "$work/guest.elf" \
+    timeout --kill-after=5 "$seconds" "$@" -nodefaults -no-user-config -display none -no-reboot "${boot[@]}" \
         -global virtio-mmio.force-legacy=false -serial file:"$log" \
         "${devices[@]}" \
         </dev/null >"$work/$label.qemu" 2>&1 || code=$?
