@@ -92,12 +92,13 @@ static inline int frontend_run(struct frontend *f)
     return 0;
 }
 
-static inline void frontend_put(struct frontend *f, uint32_t request, uint32_t flags,
-                                const void *payload, uint32_t size, const int *fds,
-                                uint32_t fd_count)
+/* Sends a header, and the first `size` bytes of it and its payload. */
+static inline void frontend_put_bytes(struct frontend *f, struct virtq_vhost_user_header *header,
+                                      const void *payload, size_t size, const int *fds,
+                                      uint32_t fd_count)
 {
-    struct virtq_vhost_user_header header = {request, VHOST_USER_VERSION | flags, size};
-    struct iovec parts[2] = {{&header, sizeof(header)}, {(void *)(uintptr_t)payload, size}};
+    const size_t first = size < sizeof(*header) ? size : sizeof(*header);
+    struct iovec parts[2] = {{header, first}, {(void *)(uintptr_t)payload, size - first}};
     char control[CMSG_SPACE(sizeof(int) * VIRTQ_VHOST_USER_FDS_MAX)] __attribute__((aligned(16)));
     struct msghdr message = {0};
 
@@ -113,6 +114,15 @@ static inline void frontend_put(struct frontend *f, uint32_t request, uint32_t f
         memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), fds, sizeof(int) * fd_count);
     }
     (void)sendmsg(f->socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static inline void frontend_put(struct frontend *f, uint32_t request, uint32_t flags,
+                                const void *payload, uint32_t size, const int *fds,
+                                uint32_t fd_count)
+{
+    struct virtq_vhost_user_header header = {request, VHOST_USER_VERSION | flags, size};
+
+    frontend_put_bytes(f, &header, payload, sizeof(header) + size, fds, fd_count);
 }
 
 /* The answer to a request: its payload's size, or -1 if there is none. */

@@ -2,41 +2,11 @@
 /* A back-end and a front-end that keeps no rule: every request short, long, with wrong descriptors,
  * at the wrong time and with absurd values. Each is refused with its reason; the ring that runs
  * meanwhile goes on, or the connection ends; no descriptor and no mapping is left. */
-#include <dirent.h>
-#include <stdio.h>
-
 #include "frontend.h"
+#include "process.h"
 #include "random.h"
 
 #define FEATURES (VIRTQ_FEATURE(VIRTIO_F_VERSION_1) | FRONTEND_PROTOCOL)
-
-static unsigned open_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    cr_assert(dir != NULL);
-    while (readdir(dir) != NULL) {
-        count++;
-    }
-    cr_assert_eq(closedir(dir), 0);
-    return count;
-}
-
-/* How many mappings of the guest there are. */
-static unsigned guest_mappings(void)
-{
-    FILE *maps = fopen("/proc/self/maps", "r");
-    unsigned count = 0;
-    char line[512];
-
-    cr_assert(maps != NULL);
-    while (fgets(line, sizeof(line), maps) != NULL) {
-        count += strstr(line, "memfd:guest") != NULL ? 1 : 0;
-    }
-    cr_assert_eq(fclose(maps), 0);
-    return count;
-}
 
 /* One bad message: what is sent, and why it is refused. */
 struct bad {
@@ -145,14 +115,14 @@ static void send_bad(struct frontend *f, const struct bad *bad, uint32_t flags)
 
 Test(host_hostile, each_bad_message_is_refused_for_its_reason_and_changes_nothing)
 {
-    unsigned before = open_fds();
+    unsigned before = process_fds();
     struct frontend f;
     unsigned during;
     unsigned mappings;
 
     hostile_open(&f);
-    during = open_fds();
-    mappings = guest_mappings();
+    during = process_fds();
+    mappings = process_mappings("memfd:guest");
     for (unsigned i = 0; i < TABLE; i++) {
         uint64_t result = 0;
 
@@ -164,19 +134,19 @@ Test(host_hostile, each_bad_message_is_refused_for_its_reason_and_changes_nothin
                      virtq_vhost_user_refusal_name(f.last_refusal));
         cr_assert_eq(frontend_answer(&f, table[i].request, &result, sizeof(result)), 8);
         cr_assert_eq(result, 1u);
-        cr_assert_eq(open_fds(), during, "row %u", i);
-        cr_assert_eq(guest_mappings(), mappings, "row %u", i);
+        cr_assert_eq(process_fds(), during, "row %u", i);
+        cr_assert_eq(process_mappings("memfd:guest"), mappings, "row %u", i);
         cr_assert_eq(virtq_vhost_user_backend_mapped(f.backend), 2u * FRONTEND_REGION);
         frontend_traffic(&f, 0, 4);
     }
     cr_assert_eq(f.stopping, 0u);
     frontend_close(&f);
-    cr_assert_eq(open_fds(), before);
+    cr_assert_eq(process_fds(), before);
 }
 
 Test(host_hostile, a_refusal_that_nobody_asked_for_ends_the_connection)
 {
-    unsigned before = open_fds();
+    unsigned before = process_fds();
 
     for (unsigned i = 0; i < TABLE; i++) {
         struct frontend f;
@@ -187,7 +157,7 @@ Test(host_hostile, a_refusal_that_nobody_asked_for_ends_the_connection)
         cr_assert_eq(virtq_vhost_user_backend_refusal(f.backend), table[i].refusal, "row %u", i);
         cr_assert_eq(f.stopping, 1u);
         frontend_close(&f);
-        cr_assert_eq(open_fds(), before, "row %u", i);
+        cr_assert_eq(process_fds(), before, "row %u", i);
     }
 }
 
@@ -195,7 +165,7 @@ Test(host_hostile, a_refusal_that_nobody_asked_for_ends_the_connection)
  * an answer, a refusal, or the end. */
 Test(host_hostile, every_request_of_every_size_with_every_count_of_descriptors)
 {
-    unsigned before = open_fds();
+    unsigned before = process_fds();
     unsigned refused = 0;
     unsigned ended = 0;
 
@@ -223,7 +193,7 @@ Test(host_hostile, every_request_of_every_size_with_every_count_of_descriptors)
     }
     cr_assert(refused > 1000, "%u", refused);
     cr_assert(ended > 10, "%u", ended);
-    cr_assert_eq(open_fds(), before);
+    cr_assert_eq(process_fds(), before);
 }
 
 Test(host_hostile, a_table_whose_regions_overlap_is_refused_as_a_whole)
@@ -234,7 +204,7 @@ Test(host_hostile, a_table_whose_regions_overlap_is_refused_as_a_whole)
     unsigned mappings;
 
     hostile_open(&f);
-    mappings = guest_mappings();
+    mappings = process_mappings("memfd:guest");
     for (unsigned i = 0; i < 3; i++) {
         fds[i] = f.file;
         memory.regions[i] = frontend_region(0);
@@ -242,7 +212,7 @@ Test(host_hostile, a_table_whose_regions_overlap_is_refused_as_a_whole)
     }
     cr_assert_eq(frontend_try(&f, VHOST_USER_SET_MEM_TABLE, &memory, 8 + 3 * 32, fds, 3), 1);
     cr_assert_eq(f.last_refusal, REFUSED(MEMORY));
-    cr_assert_eq(guest_mappings(), mappings);
+    cr_assert_eq(process_mappings("memfd:guest"), mappings);
     frontend_traffic(&f, 0, 4);
     frontend_close(&f);
 }
@@ -353,7 +323,7 @@ Test(host_hostile, random_messages_end_a_connection_or_leave_it_whole)
 {
     static const uint32_t sizes[] = {0, 8, 8, 40, 20, 32, 72};
     uint64_t seed = 907;
-    unsigned before = open_fds();
+    unsigned before = process_fds();
 
     for (unsigned round = 0; round < 150; round++) {
         struct frontend f;
@@ -386,5 +356,5 @@ Test(host_hostile, random_messages_end_a_connection_or_leave_it_whole)
         frontend_close(&f);
         cr_assert_eq(f.started, f.stopping, "seed 907, round %u", round);
     }
-    cr_assert_eq(open_fds(), before);
+    cr_assert_eq(process_fds(), before);
 }
