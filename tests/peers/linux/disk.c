@@ -3,8 +3,9 @@
  * segments of unequal lengths. With more than one round the driver is taken from the device between
  * them and given back, from the disk and from its transport in turn.
  *
- * Arguments: threads=N ops=N (of each thread, in a round) rounds=N. Its last line is "guest:
- * passed", or begins with "guest: failed". */
+ * Arguments: threads=N ops=N (of each thread, in a round) rounds=N ballast=MIB (taken between the
+ * buffers of one thread and those of the next, so that they lie far apart). Its last line is
+ * "guest: passed", or begins with "guest: failed". */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,14 +28,6 @@ enum { THREADS_MAX = 16, PATIENCE = 120 /* seconds until a disk must be there or
 /* O_DIRECT wants this alignment; a start inside a page makes more segments of a buffer. */
 enum { ARENA = (LOAD_RUN + LOAD_PIECES * 16u) * LOAD_SECTOR, PAGE = 4096 };
 
-static uint32_t threads = 4;
-static uint32_t ops = 400;
-static uint32_t rounds = 1;
-static uint32_t sectors;
-static uint32_t *generations;
-static int disk = -1;
-static pthread_mutex_t saying = PTHREAD_MUTEX_INITIALIZER;
-
 struct worker {
     pthread_t thread;
     uint8_t *arena;
@@ -41,6 +35,16 @@ struct worker {
     uint32_t round;
     bool failed;
 };
+
+static uint32_t threads = 4;
+static uint32_t ops = 400;
+static uint32_t rounds = 1;
+static uint32_t ballast;
+static uint32_t sectors;
+static uint32_t *generations;
+static int disk = -1;
+static struct worker workers[THREADS_MAX];
+static pthread_mutex_t saying = PTHREAD_MUTEX_INITIALIZER;
 
 static _Noreturn void failed(const char *what)
 {
@@ -54,6 +58,51 @@ static double now(void)
 
     (void)clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* The lowest and the highest physical address of some memory, as far as the kernel tells. */
+static void say_memory(uint32_t number, const uint8_t *memory, size_t size)
+{
+    const int file = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    uint64_t lowest = UINT64_MAX;
+    uint64_t highest = 0;
+    uint64_t entry;
+
+    for (size_t at = 0; at < size; at += PAGE) {
+        const off_t place = (off_t)(((uintptr_t)memory + at) / PAGE * sizeof(entry));
+
+        if (file >= 0 && pread(file, &entry, sizeof(entry), place) == (ssize_t)sizeof(entry)) {
+            const uint64_t page = (entry & 0x7fffffffffffffu) * PAGE;
+
+            lowest = page < lowest ? page : lowest;
+            highest = page > highest ? page : highest;
+        }
+    }
+    if (file >= 0) {
+        (void)close(file);
+    }
+    printf("guest: thread %u has memory from %#llx to %#llx\n", (unsigned)number,
+           (unsigned long long)lowest, (unsigned long long)highest);
+}
+
+/* Memory for each thread; it stays where it is. */
+static void place_workers(void)
+{
+    const size_t between = (size_t)ballast << 20;
+
+    for (uint32_t i = 0; i < threads; i++) {
+        if (posix_memalign((void **)&workers[i].arena, PAGE, ARENA) != 0) {
+            failed("memory");
+        }
+        memset(workers[i].arena, 1, ARENA);
+        (void)mlock(workers[i].arena, ARENA);
+        say_memory(i, workers[i].arena, ARENA);
+        if (between != 0 && i + 1 < threads &&
+            mmap(NULL, between, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
+                 -1, 0) == MAP_FAILED) {
+            failed("ballast");
+        }
+    }
 }
 
 /* Cuts the data of a request into segments, at offsets within a page that differ. */
@@ -132,15 +181,10 @@ static void *work(void *opaque)
 
 static void load_all(uint32_t round)
 {
-    static struct worker workers[THREADS_MAX];
     bool bad = false;
 
     for (uint32_t i = 0; i < threads; i++) {
         workers[i] = (struct worker){.number = i, .round = round, .arena = workers[i].arena};
-        if (workers[i].arena == NULL &&
-            posix_memalign((void **)&workers[i].arena, PAGE, ARENA) != 0) {
-            failed("memory");
-        }
         if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0) {
             failed("a thread");
         }
@@ -277,7 +321,8 @@ int main(int argc, char **argv)
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     for (int i = 1; i < argc; i++) {
         if (sscanf(argv[i], "threads=%u", &threads) != 1 && sscanf(argv[i], "ops=%u", &ops) != 1 &&
-            sscanf(argv[i], "rounds=%u", &rounds) != 1) {
+            sscanf(argv[i], "rounds=%u", &rounds) != 1 &&
+            sscanf(argv[i], "ballast=%u", &ballast) != 1) {
             printf("guest: failed: not an argument: %s\n", argv[i]);
             return EXIT_FAILURE;
         }
@@ -286,6 +331,7 @@ int main(int argc, char **argv)
         printf("guest: failed: 1 to %u threads\n", (unsigned)THREADS_MAX);
         return EXIT_FAILURE;
     }
+    place_workers();
     open_disk();
     say_features();
     printf("guest: before %016llx\n", (unsigned long long)read_all());

@@ -112,6 +112,7 @@ disk_threads=4
 disk_ops=400   # of each thread, in a round
 disk_rounds=1  # between them the driver is unbound and bound
 disk_queues=1  # of the device
+disk_ballast=0 # MiB; see disk.c
 
 # disk_setup NAME...: the kernels, and for each an initial file system with the load of disk.c: $work/disk-NAME.gz
 disk_setup() {
@@ -134,7 +135,7 @@ disk_run() {
     shift 5
     before=$("$work/disk_image" make "$disk" $disk_sectors)
     serve_disk "$disk" "$work/$label.backend"
-    linux_run "$label" "$name" "$work/disk-$name.gz" "$append -- threads=$disk_threads ops=$disk_ops rounds=$disk_rounds" "$@" \
+    linux_run "$label" "$name" "$work/disk-$name.gz" "$append -- threads=$disk_threads ops=$disk_ops rounds=$disk_rounds ballast=$disk_ballast" "$@" \
         -chardev "socket,id=c0,path=$served" -device "${disk_device:-vhost-user-blk-pci},chardev=c0,num-queues=$disk_queues$properties"
     serve_end "$label"
     after=$("$work/disk_image" check "$disk" $disk_sectors "$disk_threads" "$disk_ops" "$disk_rounds") ||
