@@ -21,6 +21,7 @@
 #include "chain.h"
 #include "error.h"
 #include "feature.h"
+#include "packed.h"
 #include "space.h"
 #include "state.h"
 #include "types.h"
@@ -66,6 +67,15 @@ struct virtq_used_buffer {
     uint32_t id;  /**< virtq_chain::id. */
     uint32_t len; /**< Bytes written, from the start of the writable part; the driver trusts no byte
                      beyond. */
+};
+
+/** @brief A buffer that an earlier queue on the same ring had popped and not pushed, as a record of
+ * it says. See virtq_device_retake(). */
+struct virtq_taken_buffer {
+    const struct pvirtq_desc
+        *descs;     /**< Packed: its ring descriptors, as they lay in the ring. Split: NULL. */
+    uint32_t count; /**< Packed: how many. Split: 0. */
+    uint32_t id;    /**< virtq_chain::id. */
 };
 
 /** @brief Bytes of private memory that a queue needs.
@@ -202,6 +212,48 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_device_save(const struct virtq_device *devi
  * @return 0; VIRTQ_EINVAL or VIRTQ_EBUSY, nothing changed. Owner's thread. */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_device_restore(struct virtq_device *device,
                                                     const struct virtq_state *state);
+
+/** @brief Takes a buffer that was popped before the queue was restored, out of a record instead of
+ * the ring: for a device that goes on after a crash.
+ *
+ * virtq_device_restore() is given an available position that is beyond all such buffers; how many
+ * ring descriptors lie between its two positions is how many can be retaken. Retake all, in the
+ * order in which they were popped, before the first pop. Of a split queue the descriptors are read
+ * from the ring, where they are the device's until the buffer is pushed; those of a packed queue
+ * may be overwritten, so that the record must have them.
+ * @param device      a queue
+ * @param buffer      read once; not trusted: judged like what pop reads
+ * @param chain       result: a bad buffer comes out like any other
+ * @param pieces      as for virtq_device_pop()
+ * @param piece_count at least 1
+ * @return 1; 0 if the queue is quiesced; VIRTQ_EINVAL (the id is none or in flight, no such
+ * descriptors can be in a ring, or more than the positions say), VIRTQ_EMISS (see
+ * virtq_device_miss(); resolve and call again): nothing changed; or VIRTQ_EBROKEN. Owner's thread.
+ */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_device_retake(struct virtq_device *device,
+                                                   const struct virtq_taken_buffer *buffer,
+                                                   struct virtq_chain *chain,
+                                                   struct virtq_piece *pieces,
+                                                   unsigned piece_count);
+
+/** @brief Ring descriptors that a buffer in flight takes up, for records of it.
+ * @param device a queue
+ * @param id     virtq_chain::id
+ * @return 1 for any of a split queue, the length of its list for one of a packed queue; 0 if it is
+ * not in flight. Owner's thread. */
+VIRTQ_API uint32_t virtq_device_slots(const struct virtq_device *device, uint32_t id);
+
+/** @brief Where the queue stands, whatever is in flight or unpublished: for records and logs.
+ * @param device a queue
+ * @param state  result: `available` is where pop goes on, `used` what the driver has been shown.
+ * Owner's thread. */
+VIRTQ_API void virtq_device_position(const struct virtq_device *device, struct virtq_state *state);
+
+/** @brief Where the ring lies in this program's memory.
+ * @param device a queue
+ * @param areas  result; with VIRTQ_DEVICE_RING_TRANSLATED good until the space withdraws a window.
+ * Owner's thread. */
+VIRTQ_API void virtq_device_areas(const struct virtq_device *device, struct virtq_areas *areas);
 
 /** @brief Popped buffers that have not been pushed.
  * @param device a queue

@@ -86,8 +86,10 @@ struct virtq_device_core {
     struct virtq_areas areas;              /**< The ring, as this program sees it. */
     struct virtq_area_addresses addresses; /**< The ring's device addresses, if it is translated. */
     uint64_t features;                     /**< As negotiated. */
-    void *memory;                          /**< The private memory. */
-    size_t memory_size;                    /**< Its bytes. */
+    uint32_t untaken; /**< Ring descriptors between the positions of a restored queue whose buffers
+                         have not been retaken. */
+    void *memory;     /**< The private memory. */
+    size_t memory_size; /**< Its bytes. */
 };
 
 /** @brief Latches the queue broken; the first reason stays. H6.

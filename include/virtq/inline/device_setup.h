@@ -187,6 +187,7 @@ VIRTQ_INLINE void virtq_split_device_start(struct virtq_split_device *q, unsigne
     virtq_device_setup_start(&q->core, how);
     virtq_split_device_attach(q);
     q->core.ticket |= (uint32_t)available << 16;
+    q->core.untaken = (uint16_t)(available - used);
     q->popped = available;
     q->seen = available;
     q->pushed = used;
@@ -204,6 +205,7 @@ VIRTQ_INLINE void virtq_packed_device_start(struct virtq_packed_device *q, unsig
     q->pushed = used;
     q->published = used;
     q->slots = virtq_position_between(used, available, q->core.size);
+    q->core.untaken = q->slots;
 }
 
 /** @brief Builds a split device. As virtq_device_init(), with the struct apart from its memory.
