@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* VFIO as the backend of the iommu spaces: what the kernel is told, and what comes of its refusals.
+ */
+#include "vfio_kernel.h"
+
+#include "random.h"
+#include "virtq/space/iommu.h"
+#include "virtq/space/iommu_queue.h"
+
+#define READ VIRTQ_PERMISSION_READ
+#define WRITE VIRTQ_PERMISSION_WRITE
+
+enum { ENTRIES = 128, PAGES = 64 };
+
+static unsigned char memory[(PAGES + 1) * KERNEL_PAGE] __attribute__((aligned(KERNEL_PAGE)));
+
+static struct virtq_region range_at(uint64_t page, uint64_t pages, uint32_t permissions)
+{
+    return (struct virtq_region){page * KERNEL_PAGE, (page + pages) * KERNEL_PAGE - 1, memory,
+                                 permissions};
+}
+
+static int map(struct kernel_space *space, const struct virtq_region *ranges, unsigned count)
+{
+    return space->vfio.backend.map(space->vfio.backend.context, ranges, count);
+}
+
+static int unmap(struct kernel_space *space, const struct virtq_region *ranges, unsigned count)
+{
+    const struct virtq_iommu_backend *backend = &space->vfio.backend;
+    int result = backend->unmap(backend->context, ranges, count);
+
+    cr_assert_eq(backend->flush(backend->context, ranges, count), 0);
+    return result;
+}
+
+static void expect_step(const struct virtq_vfio *vfio, uint32_t step)
+{
+    struct virtq_vfio_failure failure;
+
+    virtq_vfio_failed(vfio, &failure);
+    cr_assert_eq(failure.step, step);
+}
+
+/* For each kind, in a space of its own. */
+#define EACH_KIND(space)                                                        \
+    for (uint32_t kind = VIRTQ_VFIO_TYPE1;                                      \
+         kind <= VIRTQ_VFIO_IOMMUFD &&                                          \
+         (kernel_start(&(space)->kernel), kernel_space_open((space), kind), 1); \
+         kernel_space_close(space), kind++)
+
+Test(vfio_map, m3_the_kernel_gets_each_range_with_its_own_permission)
+{
+    static struct kernel_space space;
+
+    EACH_KIND(&space)
+    {
+        const struct virtq_region ranges[] = {range_at(16, 1, READ), range_at(17, 2, WRITE),
+                                              range_at(30, 1, READ | WRITE)};
+        const struct kernel_mapping *found = space.kernel.mappings;
+
+        cr_assert_eq(map(&space, ranges, 3), 0);
+        cr_assert_eq(space.kernel.count, 3);
+        cr_assert(found[0].readable && !found[0].writable);
+        cr_assert(!found[1].readable && found[1].writable && found[1].last == 0x12fff);
+        cr_assert(found[2].readable && found[2].writable);
+        cr_assert_eq(found[1].base, (uintptr_t)memory);
+        cr_assert_eq(unmap(&space, ranges, 3), 0);
+        cr_assert_eq(space.kernel.count, 0);
+    }
+}
+
+Test(vfio_map, neighbours_are_unmapped_in_one_call_up_and_down)
+{
+    static struct kernel_space space;
+
+    EACH_KIND(&space)
+    {
+        const struct virtq_region ranges[] = {range_at(16, 1, READ), range_at(17, 2, WRITE),
+                                              range_at(19, 1, READ), range_at(41, 1, READ),
+                                              range_at(40, 1, READ), range_at(8, 1, READ)};
+        struct virtq_vfio_usage usage;
+
+        cr_assert_eq(map(&space, ranges, 6), 0);
+        space.kernel.calls = 0;
+        cr_assert_eq(unmap(&space, ranges, 6), 0);
+        cr_assert_eq(space.kernel.calls, 3);
+        cr_assert_eq(space.kernel.count, 0);
+        virtq_vfio_read_usage(&space.vfio, &usage);
+        cr_assert(usage.maps == 6 && usage.unmaps == 3 && usage.mapped == 0 && usage.lost == 0);
+    }
+}
+
+Test(vfio_map, all_or_none_is_mapped)
+{
+    static struct kernel_space space;
+
+    EACH_KIND(&space)
+    {
+        const struct virtq_region ranges[] = {range_at(16, 1, READ), range_at(40, 1, WRITE),
+                                              range_at(17, 1, READ)};
+        struct virtq_vfio_usage usage;
+
+        for (unsigned after = 0; after < 3; after++) {
+            space.kernel.fails = kind == VIRTQ_VFIO_TYPE1 ? VFIO_IOMMU_MAP_DMA : KERNEL_IOAS_MAP;
+            space.kernel.fails_after = after;
+            space.kernel.fails_with = ENOMEM;
+            cr_assert_eq(map(&space, ranges, 3), VIRTQ_ENOMEM);
+            expect_step(&space.vfio, VIRTQ_VFIO_STEP_MAP);
+            cr_assert_eq(space.kernel.count, 0);
+        }
+        virtq_vfio_read_usage(&space.vfio, &usage);
+        cr_assert(usage.failures == 3 && usage.mapped == 0 && usage.lost == 0);
+    }
+}
+
+Test(vfio_map, as_many_mappings_as_the_kernel_allows_then_a_shortage)
+{
+    static struct kernel_space space;
+    struct virtq_vfio_limits limits;
+    struct virtq_region ranges[5];
+
+    kernel_start(&space.kernel);
+    space.kernel.limit = 4;
+    kernel_space_open(&space, VIRTQ_VFIO_TYPE1);
+    for (unsigned i = 0; i < 5; i++) {
+        ranges[i] = range_at(16 + 2 * i, 1, READ);
+    }
+    cr_assert_eq(map(&space, ranges, 3), 0);
+    cr_assert_eq(map(&space, ranges + 3, 2), VIRTQ_ENOMEM);
+    cr_assert_eq(space.kernel.count, 3);
+    cr_assert_eq(virtq_vfio_read_limits(&space.vfio, &limits), 0);
+    cr_assert_eq(limits.available, 1);
+    cr_assert_eq(unmap(&space, ranges, 1), 0);
+    cr_assert_eq(map(&space, ranges + 3, 2), 0);
+    cr_assert_eq(unmap(&space, ranges + 1, 4), 0);
+    kernel_space_close(&space);
+}
+
+Test(vfio_map, what_cannot_be_mapped_is_refused_before_the_kernel_is_asked)
+{
+    static struct kernel_space space;
+
+    EACH_KIND(&space)
+    {
+        const struct virtq_region good = range_at(16, 1, READ);
+        struct virtq_region ranges[2];
+
+        space.kernel.calls = 0;
+#define EXPECT(error, change)          \
+    ranges[0] = good;                  \
+    ranges[1] = range_at(30, 1, READ); \
+    change;                            \
+    cr_assert_eq(map(&space, ranges, 2), error)
+        EXPECT(VIRTQ_EINVAL, ranges[1].first++);
+        EXPECT(VIRTQ_EINVAL, ranges[1].last--);
+        EXPECT(VIRTQ_EINVAL, ranges[1].last = ranges[1].first - 1);
+        EXPECT(VIRTQ_EINVAL, ranges[1].base = memory + 16);
+        EXPECT(VIRTQ_EINVAL, ranges[1].permissions = 0);
+        EXPECT(VIRTQ_EINVAL, ranges[1].permissions = 4);
+        EXPECT(VIRTQ_EINVAL, ranges[1].base = (void *)(UINTPTR_MAX & ~(uintptr_t)4095);
+               ranges[1].last += KERNEL_PAGE);
+        EXPECT(VIRTQ_EINVAL, (ranges[1].first = 0, ranges[1].last = UINT64_MAX));
+        EXPECT(VIRTQ_EFAULT, ranges[1] = range_at(0xfee00, 1, READ));
+        EXPECT(VIRTQ_EFAULT, ranges[1] = range_at(0xfedff, 2, READ));
+        EXPECT(VIRTQ_EFAULT, ranges[1] = range_at(0xfeeff, 2, READ));
+        EXPECT(VIRTQ_EFAULT, ranges[1] = range_at(UINT64_C(0x1000000000), 1, READ));
+#undef EXPECT
+        cr_assert_eq(space.kernel.calls, 0);
+        ranges[0] = ranges[1] = good;
+        ranges[1].last -= 1;
+        cr_assert_eq(unmap(&space, ranges, 2), VIRTQ_EINVAL);
+        cr_assert_eq(space.kernel.calls, 0);
+    }
+}
+
+Test(vfio_map, overlapping_mappings_are_refused_and_the_first_one_stays)
+{
+    static struct kernel_space space;
+
+    EACH_KIND(&space)
+    {
+        const struct virtq_region first = range_at(16, 2, READ);
+        const struct virtq_region ranges[] = {range_at(15, 1, WRITE), range_at(17, 1, WRITE)};
+
+        cr_assert_eq(map(&space, &first, 1), 0);
+        cr_assert_eq(map(&space, ranges, 2), VIRTQ_EBUSY);
+        cr_assert_eq(space.kernel.count, 1);
+        cr_assert_eq(space.kernel.mappings[0].first, 16 * KERNEL_PAGE);
+        cr_assert_eq(unmap(&space, &first, 1), 0);
+    }
+}
+
+Test(vfio_map, l6_the_last_page_of_all_can_be_mapped)
+{
+    static struct kernel_space space;
+    const struct virtq_region top[] = {
+        {UINT64_MAX - 8191, UINT64_MAX - 4096, memory, READ},
+        {UINT64_MAX - 4095, UINT64_MAX, memory, READ},
+        {0, 4095, memory, READ},
+    };
+
+    for (uint32_t kind = VIRTQ_VFIO_TYPE1; kind <= VIRTQ_VFIO_IOMMUFD; kind++) {
+        kernel_start(&space.kernel);
+        space.kernel.ranges[1].last = UINT64_MAX;
+        kernel_space_open(&space, kind);
+        cr_assert_eq(map(&space, top, 3), 0);
+        space.kernel.calls = 0;
+        cr_assert_eq(unmap(&space, top, 3), 0);
+        cr_assert_eq(space.kernel.calls, 2); /* what is at 0 is no neighbour of what is on top */
+        cr_assert_eq(space.kernel.count, 0);
+        kernel_space_close(&space);
+    }
+}
+
+Test(vfio_map, l4_what_the_kernel_does_not_unmap_is_never_used_again)
+{
+    static struct kernel_space space;
+
+    EACH_KIND(&space)
+    {
+        struct virtq_iommu_config config = VIRTQ_IOMMU_CONFIG_INIT;
+        struct virtq_iova_range entries[ENTRIES];
+        struct virtq_iommu iommu;
+        struct virtq_iommu_usage usage;
+        struct virtq_vfio_usage used;
+        struct virtq_iova iova;
+        virtq_addr_t first = 0;
+        virtq_addr_t second = 0;
+
+        cr_assert_eq(
+            virtq_vfio_init_iova(&space.vfio, 0x10000, UINT64_MAX, &iova, entries, ENTRIES), 0);
+        config.iova = &iova;
+        config.backend = &space.vfio.backend;
+        cr_assert_eq(virtq_iommu_init(&iommu, &config), 0);
+        cr_assert_eq(virtq_space_share(&iommu.space, memory, 100, WRITE, &first), 0);
+        space.kernel.unmaps_nothing = true;
+        virtq_space_unshare(&iommu.space, first, 100);
+        space.kernel.unmaps_nothing = false;
+        expect_step(&space.vfio, VIRTQ_VFIO_STEP_UNMAP);
+        virtq_vfio_read_usage(&space.vfio, &used);
+        virtq_iommu_read_usage(&iommu, &usage);
+        cr_assert(used.lost == 1 && used.mapped == 1 && usage.leaked == 1);
+        cr_assert_eq(virtq_space_share(&iommu.space, memory, 100, WRITE, &second), 0);
+        cr_assert_neq(first, second);
+        virtq_space_unshare(&iommu.space, second, 100);
+    }
+}
+
+/* Buffers of random shape, mapped and unmapped in random order. The kernel has what is out, and
+ * nothing else: each byte where its address says. */
+struct buffer {
+    struct virtq_segment segments[4];
+    struct virtq_run runs[8];
+    struct virtq_mapping mapping;
+    uint64_t record[64];
+    bool out;
+};
+
+static void shape(struct buffer *buffer, uint64_t *state)
+{
+    unsigned count = 1 + (unsigned)random_below(state, 4);
+
+    memset(buffer, 0, sizeof(*buffer));
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t at = random_below(state, sizeof(memory) - 3 * KERNEL_PAGE);
+
+        buffer->segments[i] = (struct virtq_segment){
+            .base = memory + at, .len = (uint32_t)(1 + random_below(state, 2 * KERNEL_PAGE))};
+    }
+    buffer->mapping.segments = buffer->segments;
+    buffer->mapping.segments_readable = (uint16_t)random_below(state, count + 1);
+    buffer->mapping.segments_writable = (uint16_t)(count - buffer->mapping.segments_readable);
+    buffer->mapping.runs = buffer->runs;
+    buffer->mapping.capacity = 8;
+    buffer->mapping.record = buffer->record;
+}
+
+static void expect_reachable(const struct kernel *kernel, const struct buffer *buffer)
+{
+    unsigned count =
+        (unsigned)buffer->mapping.segments_readable + buffer->mapping.segments_writable;
+
+    for (unsigned i = 0; i < count; i++) {
+        const struct virtq_run *run = &buffer->runs[i];
+        bool found = false;
+
+        for (unsigned j = 0; j < kernel->count; j++) {
+            const struct kernel_mapping *mapping = &kernel->mappings[j];
+
+            found |= run->addr >= mapping->first && run->addr + run->len - 1 <= mapping->last &&
+                     mapping->base + (run->addr - mapping->first) ==
+                         (uintptr_t)buffer->segments[i].base &&
+                     mapping->readable == (i < buffer->mapping.segments_readable) &&
+                     mapping->writable == (i >= buffer->mapping.segments_readable);
+        }
+        cr_assert(found, "segment %u is mapped where the device is told", i);
+    }
+}
+
+static void run_random(struct virtq_space *space, struct kernel *kernel, unsigned rounds)
+{
+    struct buffer buffers[16];
+    uint64_t state = 0x5f10;
+
+    printf("vfio_map: seed 0x5f10\n");
+    memset(buffers, 0, sizeof(buffers));
+    for (unsigned round = 0; round < rounds; round++) {
+        struct buffer *buffer = &buffers[random_below(&state, 16)];
+        unsigned segments = 0;
+
+        if (buffer->out) {
+            expect_reachable(kernel, buffer);
+            space->ops->unmap(space, &buffer->mapping, 0);
+            buffer->out = false;
+        } else {
+            shape(buffer, &state);
+            cr_assert_eq(space->ops->map(space, &buffer->mapping), 0);
+            buffer->out = true;
+        }
+        for (unsigned i = 0; i < 16; i++) {
+            segments += buffers[i].out ? (unsigned)buffers[i].mapping.segments_readable +
+                                             buffers[i].mapping.segments_writable
+                                       : 0;
+        }
+        cr_assert_eq(kernel->count, segments);
+    }
+    for (unsigned i = 0; i < 16; i++) {
+        if (buffers[i].out) {
+            space->ops->unmap(space, &buffers[i].mapping, 0);
+        }
+    }
+    cr_assert_eq(kernel->count, 0);
+}
+
+Test(vfio_map, m1_a_strict_space_leaves_nothing_of_a_buffer_that_is_back)
+{
+    static struct kernel_space space;
+
+    EACH_KIND(&space)
+    {
+        struct virtq_iommu_config config = VIRTQ_IOMMU_CONFIG_INIT;
+        struct virtq_iova_range entries[ENTRIES];
+        struct virtq_iommu iommu;
+        struct virtq_iova iova;
+
+        cr_assert_eq(
+            virtq_vfio_init_iova(&space.vfio, 0x10000, UINT64_MAX, &iova, entries, ENTRIES), 0);
+        config.iova = &iova;
+        config.backend = &space.vfio.backend;
+        cr_assert_eq(virtq_iommu_init(&iommu, &config), 0);
+        run_random(&iommu.space, &space.kernel, 2000);
+    }
+}
+
+Test(vfio_map, a_persistent_space_asks_the_kernel_when_memory_is_shared_only)
+{
+    static struct kernel_space space;
+
+    EACH_KIND(&space)
+    {
+        struct virtq_iommu_queue_config config = VIRTQ_IOMMU_QUEUE_CONFIG_INIT;
+        struct virtq_iova_range entries[ENTRIES];
+        struct virtq_iova_depot depot;
+        struct virtq_iova_magazine magazines[VIRTQ_IOVA_CACHE_MAGAZINES];
+        struct virtq_iommu_queue queue;
+        struct virtq_iova iova;
+        struct buffer buffer;
+        uint64_t books[64];
+        uint64_t state = 7;
+        virtq_addr_t addr = 0;
+
+        cr_assert_eq(
+            virtq_vfio_init_iova(&space.vfio, 0x10000, UINT64_MAX, &iova, entries, ENTRIES), 0);
+        cr_assert_eq(
+            virtq_iova_depot_init(&depot, &iova, UINT64_MAX, magazines, VIRTQ_IOVA_CACHE_MAGAZINES),
+            0);
+        config.depot = &depot;
+        config.backend = &space.vfio.backend;
+        config.policy = VIRTQ_IOMMU_PERSISTENT;
+        config.entries = 4;
+        config.memory = books;
+        config.memory_size = sizeof(books);
+        cr_assert_leq(virtq_iommu_queue_private_size(config.policy, 4), sizeof(books));
+        cr_assert_eq(virtq_iommu_queue_init(&queue, &config), 0);
+        cr_assert_eq(virtq_space_share(&queue.space, memory, sizeof(memory), READ | WRITE, &addr),
+                     0);
+        space.kernel.calls = 0;
+        for (unsigned i = 0; i < 100; i++) {
+            shape(&buffer, &state);
+            cr_assert_eq(queue.space.ops->map(&queue.space, &buffer.mapping), 0);
+            cr_assert_eq(buffer.runs[0].addr - addr,
+                         (uint64_t)((unsigned char *)buffer.segments[0].base - memory));
+            queue.space.ops->unmap(&queue.space, &buffer.mapping, 0);
+        }
+        cr_assert_eq(space.kernel.calls, 0);
+        virtq_space_unshare(&queue.space, addr, sizeof(memory));
+        cr_assert_eq(space.kernel.count, 0);
+        virtq_iommu_queue_destroy(&queue);
+    }
+}
