@@ -24,7 +24,8 @@ static inline void frontend_greet(struct frontend *f, uint64_t features)
     int fds[2] = {f->file, f->file};
     uint64_t protocol;
 
-    cr_assert_eq(frontend_ask(f, VHOST_USER_GET_FEATURES), FRONTEND_OFFERED | FRONTEND_PROTOCOL);
+    cr_assert_eq(frontend_ask(f, VHOST_USER_GET_FEATURES),
+                 FRONTEND_OFFERED | f->more | FRONTEND_PROTOCOL);
     protocol = frontend_ask(f, VHOST_USER_GET_PROTOCOL_FEATURES);
     frontend_put(f, VHOST_USER_SET_PROTOCOL_FEATURES, 0, &protocol, sizeof(protocol), NULL, 0);
     cr_assert_eq(frontend_try(f, VHOST_USER_SET_OWNER, NULL, 0, NULL, 0), 0);
@@ -42,7 +43,7 @@ static inline size_t frontend_ring_at(unsigned index)
 
 static inline struct virtq_vhost_user_addr frontend_addr(struct frontend *f, unsigned index)
 {
-    const uint64_t base = frontend_user[0] + frontend_ring_at(index);
+    const uint64_t base = f->ring_base + frontend_ring_at(index);
     struct virtq_vhost_user_addr addr = {0};
 
     addr.index = index;

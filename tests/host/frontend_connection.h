@@ -18,13 +18,15 @@
 #include "frontend_device.h"
 
 /* A guest, and a back-end that knows nothing of it yet. */
-static inline void frontend_open_with(struct frontend *f, uint32_t flags,
-                                      const struct virtq_vhost_user_ops *ops)
+static inline void frontend_open_config(struct frontend *f,
+                                        const struct virtq_vhost_user_backend_config *wanted)
 {
-    struct virtq_vhost_user_backend_config config = VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT;
+    struct virtq_vhost_user_backend_config config = *wanted;
     int ends[2];
 
     memset(f, 0, sizeof(*f));
+    f->more = config.features;
+    f->ring_base = frontend_user[0];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     f->socket = ends[1];
     f->file = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -44,17 +46,25 @@ static inline void frontend_open_with(struct frontend *f, uint32_t flags,
         cr_assert(f->kick[i] >= 0 && f->call[i] >= 0);
     }
     config.socket = ends[0];
-    config.flags = flags;
-    config.features = FRONTEND_OFFERED;
+    config.features |= FRONTEND_OFFERED;
     config.queue_count = FRONTEND_RINGS;
     config.config_size = FRONTEND_CONFIG;
-    config.ops = ops;
     config.opaque = f;
     f->memory = aligned_alloc(VIRTQ_CACHE_LINE, virtq_vhost_user_backend_size(&config));
     cr_assert(f->memory != NULL);
     cr_assert_eq(virtq_vhost_user_backend_init(f->memory, virtq_vhost_user_backend_size(&config),
                                                &config, &f->backend),
                  0);
+}
+
+static inline void frontend_open_with(struct frontend *f, uint32_t flags,
+                                      const struct virtq_vhost_user_ops *ops)
+{
+    struct virtq_vhost_user_backend_config config = VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT;
+
+    config.flags = flags;
+    config.ops = ops;
+    frontend_open_config(f, &config);
 }
 
 static inline void frontend_open(struct frontend *f, uint32_t flags)

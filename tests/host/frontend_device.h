@@ -43,6 +43,8 @@ struct frontend {
     int kick[FRONTEND_RINGS];
     int call[FRONTEND_RINGS];
     struct virtq_layout layout;
+    uint64_t more;      /* Features that are offered beyond FRONTEND_OFFERED. */
+    uint64_t ring_base; /* Where the first region is, in a ring's addresses. */
     /* What the device was told. */
     unsigned started, stopping, resets, refused;
     uint64_t features;
