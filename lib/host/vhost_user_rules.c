@@ -92,6 +92,7 @@ static const char *const refusals[] = {
     "refused by the device",
     "connection ended in a message",
     "ring cannot be started",
+    "no answer in time",
 };
 
 static const struct rule *rule_of(uint32_t request)
