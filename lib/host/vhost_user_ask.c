@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The back-end's own requests: misses go out, and what became of them comes back. Nothing waits. */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include "vhost_user_tlb.h"
 
@@ -11,8 +13,22 @@ static void watch(struct virtq_priv_tlb *tlb, uint32_t events)
 
     if (events != tlb->events) {
         tlb->events = events;
-        (void)epoll_ctl(tlb->epoll, EPOLL_CTL_MOD, tlb->channel.socket, &event);
+        (void)epoll_ctl(tlb->epoll, EPOLL_CTL_MOD, tlb->watched, &event);
     }
+}
+
+/* The channel is over. What was waited for is not what the channel has closed: the front-end may
+ * have kept the socket, and the system would report it for ever. */
+static void hang_up(struct virtq_priv_tlb *tlb)
+{
+    struct epoll_event event = {.events = 0};
+
+    if (tlb->watched >= 0) {
+        (void)epoll_ctl(tlb->epoll, EPOLL_CTL_DEL, tlb->watched, &event);
+        (void)close(tlb->watched);
+    }
+    tlb->watched = -1;
+    virtq_vhost_user_channel_fini(&tlb->channel);
 }
 
 /* A new channel knows nothing of what the old one was asked. What rings wait for they note again.
@@ -20,13 +36,18 @@ static void watch(struct virtq_priv_tlb *tlb, uint32_t events)
 bool virtq_priv_tlb_connect(struct virtq_priv_tlb *tlb, int fd)
 {
     struct epoll_event event = {.events = EPOLLIN, .data = {.fd = VIRTQ_PRIV_TLB_CHANNEL}};
+    const int watched = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     uint32_t i;
 
-    if (epoll_ctl(tlb->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+    if (watched < 0 || epoll_ctl(tlb->epoll, EPOLL_CTL_ADD, watched, &event) != 0) {
+        if (watched >= 0) {
+            (void)close(watched);
+        }
         return false;
     }
-    virtq_vhost_user_channel_fini(&tlb->channel);
+    hang_up(tlb);
     virtq_vhost_user_channel_init(&tlb->channel, fd);
+    tlb->watched = watched;
     tlb->events = EPOLLIN;
     for (i = 0; i < tlb->asked_count; i++) {
         virtq_iotlb_forget_miss(&tlb->iotlb, &virtq_priv_tlb_asked(tlb, i)->miss);
@@ -64,11 +85,11 @@ void virtq_priv_tlb_receive(struct virtq_priv_tlb *tlb)
     for (i = 0; i < VIRTQ_PRIV_MISSES_MAX; i++) {
         const int got = virtq_vhost_user_channel_receive(&tlb->channel, &message);
 
-        if (got <= 0) {
+        if (got == 0) {
             return;
         }
-        if (!result(tlb, message)) {
-            virtq_vhost_user_channel_fini(&tlb->channel);
+        if (got < 0 || !result(tlb, message)) {
+            hang_up(tlb);
             return;
         }
     }
@@ -106,5 +127,7 @@ void virtq_priv_tlb_ask(struct virtq_priv_tlb *tlb, bool replies)
     }
     if (flushed >= 0) {
         watch(tlb, flushed == 1 ? EPOLLIN : EPOLLIN | EPOLLOUT);
+    } else {
+        hang_up(tlb);
     }
 }

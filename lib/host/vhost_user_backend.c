@@ -76,10 +76,13 @@ VIRTQ_API size_t virtq_vhost_user_backend_size(const struct virtq_vhost_user_bac
 {
     const size_t each = config_legal(config) ? queue_memory(config) : 0;
 
-    return each == 0 ? 0
-                     : align_up(sizeof(struct virtq_vhost_user_backend)) +
-                           config->queue_count * (sizeof(struct virtq_priv_vring) + each) +
-                           (translations(config) != 0 ? virtq_iotlb_size(translations(config)) : 0);
+    if (each == 0) {
+        return 0;
+    }
+    /* A multiple of the alignment: aligned_alloc() demands it. */
+    return align_up(align_up(sizeof(struct virtq_vhost_user_backend)) +
+                    config->queue_count * (sizeof(struct virtq_priv_vring) + each) +
+                    (translations(config) != 0 ? virtq_iotlb_size(translations(config)) : 0));
 }
 
 /* Puts everything into its place; nothing of it is open yet. */

@@ -102,6 +102,7 @@ void virtq_priv_tlb_none(struct virtq_priv_tlb *tlb)
 {
     memset(tlb, 0, sizeof(*tlb));
     virtq_vhost_user_channel_init(&tlb->channel, -1);
+    tlb->watched = -1;
     tlb->wake = -1;
     tlb->epoll = -1;
 }
@@ -137,6 +138,10 @@ int virtq_priv_tlb_init(struct virtq_priv_tlb *tlb, unsigned capacity, void *mem
 void virtq_priv_tlb_fini(struct virtq_priv_tlb *tlb)
 {
     virtq_vhost_user_channel_fini(&tlb->channel);
+    if (tlb->watched >= 0) {
+        (void)close(tlb->watched);
+    }
+    tlb->watched = -1;
     if (tlb->wake >= 0) {
         (void)close(tlb->wake);
     }

@@ -50,8 +50,9 @@ struct virtq_priv_tlb {
     uint64_t updates;                        /**< Counts what makes it worth to look again. */
     struct virtq_vhost_user_channel channel; /**< To ask; its socket is -1 if there is none. */
     uint32_t events;                         /**< What is waited for there. */
-    int wake;  /**< An eventfd: some other thread has missed. -1: there is no IOMMU. */
-    int epoll; /**< The back-end's. */
+    int watched; /**< The same socket, as the event loop's set knows it; -1: none. */
+    int wake;    /**< An eventfd: some other thread has missed. -1: there is no IOMMU. */
+    int epoll;   /**< The back-end's. */
 };
 
 /** @brief How the event loop's set names the two descriptors. */

@@ -239,6 +239,46 @@ Test(host_iommu_hostile, a_new_channel_is_asked_what_the_old_one_did_not_answer)
     iommu_close(&io);
 }
 
+/* Whether the back-end has done all there is to do, and its loop can sleep. */
+static bool sleeps(struct iommu *io)
+{
+    struct pollfd ready = {virtq_vhost_user_backend_fd(io->f.backend), POLLIN, 0};
+
+    for (unsigned i = 0; i < 100 && poll(&ready, 1, 0) > 0; i++) {
+        cr_assert_eq(virtq_vhost_user_backend_process(io->f.backend), 0);
+    }
+    return poll(&ready, 1, 0) == 0;
+}
+
+/* The front-end may keep the descriptor that it sent: for the system the socket is open then, and
+ * is waited for although nobody reads from it. */
+Test(host_iommu_hostile, a_channel_that_is_no_more_does_not_keep_the_loop_awake)
+{
+    struct iommu io;
+    int ends[2];
+
+    iommu_open(&io, FEATURES);
+    for (unsigned i = 0; i < 3; i++) {
+        cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        cr_assert_eq(frontend_try(&io.f, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, &ends[1], 1), 0);
+        if (i == 0) {
+            /* Replaced, and then written to. */
+            iommu_connect(&io);
+            cr_assert_eq(send(ends[0], "noise", 5, MSG_NOSIGNAL), 5);
+        } else if (i == 1) {
+            /* Ended, because of what was written. */
+            cr_assert_eq(send(ends[0], "no header at all", 16, MSG_NOSIGNAL), 16);
+            cr_assert(sleeps(&io));
+            cr_assert_eq(send(ends[0], "and more", 8, MSG_NOSIGNAL), 8);
+        } else {
+            cr_assert_eq(shutdown(ends[0], SHUT_RDWR), 0);
+        }
+        cr_assert(sleeps(&io), "way %u", i);
+        cr_assert(close(ends[0]) == 0 && close(ends[1]) == 0);
+    }
+    iommu_close(&io);
+}
+
 /* Sixteen translations, and many more pages in use: what goes is asked for again. */
 Test(host_iommu_hostile, a_small_table_is_enough_and_stays_small)
 {

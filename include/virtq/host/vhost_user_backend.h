@@ -128,7 +128,8 @@ struct virtq_vhost_user_backend_config {
 
 /** @brief Bytes of memory that a back-end needs.
  * @param config the configuration
- * @return bytes, to be aligned to #VIRTQ_CACHE_LINE; 0 if the configuration is illegal. Any thread.
+ * @return bytes, a multiple of #VIRTQ_CACHE_LINE, to which they are to be aligned; 0 if the
+ * configuration is illegal. Any thread.
  */
 VIRTQ_API size_t
 virtq_vhost_user_backend_size(const struct virtq_vhost_user_backend_config *config);
