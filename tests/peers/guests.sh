@@ -13,6 +13,7 @@ noise=yes     # whether there is a source of noise
 qemu=         # of guest_arm, in place of the usual ones
 order=off     # whether buffers are to be used in order
 iommu=no      # whether there is a virtio-iommu in front of the disk
+more=         # of what a guest is to say of its queues: a regular expression
 served=no     # whether the disk is ours: examples/vhost-user-blk, with the guest's memory shared
 modules=()    # of the core, beyond what every guest uses
 seconds=${VIRTQ_PEERS_SECONDS:-60} # after which a guest is ended
@@ -160,7 +161,7 @@ guest_matrix() {
             for indirect in on off; do
                 guest_run "$name-packed-$packed-event-$event-indirect-$indirect" \
                     "$properties,packed=$packed,event_idx=$event,indirect_desc=$indirect" "$expected" \
-                    "packed=$(bit $packed) event=$(bit $event) indirect=$(bit $indirect) order=$(bit $order)" "$@"
+                    "packed=$(bit $packed) event=$(bit $event) indirect=$(bit $indirect) order=$(bit $order)$more" "$@"
             done
         done
     done

@@ -7,7 +7,7 @@ set -euo pipefail
 need aarch64-linux-gnu-gcc qemu-system-aarch64 timeout
 
 # shellcheck disable=SC2034
-bus=pci
+bus=pci more=.*messages=1
 guest_modules_pci
 guest_arm pci ",disable-legacy=on" -DGUEST_PCI
 guest_total

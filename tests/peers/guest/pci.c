@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio-pci, without the legacy interface, polled; nobody has set the machine's PCI bus up before.
+/* virtio-pci, without the legacy interface; nobody has set the machine's PCI bus up before.
  * [virtio 1.4, Virtio Over PCI Bus] */
 #include "console.h"
 #include "platform.h"
@@ -9,8 +9,11 @@ enum {
     PCI_COMMAND = 0x04,
     PCI_BAR = 0x10,
     PCI_CAPABILITIES = 0x34,
+    PCI_PIN = 0x3d,
     COMMAND_MEMORY_AND_MASTER = 6,
-    CAPABILITY_VENDOR = 9
+    CAPABILITY_VENDOR = 9,
+    CAPABILITY_MESSAGES = 0x11,
+    MESSAGES_ENABLED = 0x8000
 };
 
 /* Kinds of virtio structures. */
@@ -25,6 +28,7 @@ enum {
     STATUS = 20,
     QUEUE_SELECT = 22,
     QUEUE_SIZE = 24,
+    QUEUE_VECTOR = 26,
     QUEUE_ENABLE = 28,
     QUEUE_NOTIFY_OFFSET = 30,
     QUEUE_DESCRIPTOR = 32,
@@ -63,13 +67,16 @@ static void place_bars(unsigned device)
     platform_config_write(device, PCI_COMMAND, 2, COMMAND_MEMORY_AND_MASTER);
 }
 
+static uintptr_t bar_of(unsigned device, unsigned bar)
+{
+    return platform_bar(device, bar, platform_config_read(device, PCI_BAR + 4 * bar, 4) & ~15u);
+}
+
 /* Where a virtio structure begins that a capability tells of. */
 static uintptr_t structure(unsigned device, unsigned capability)
 {
-    unsigned bar = platform_config_read(device, capability + 4, 1);
-    uint32_t placed = platform_config_read(device, PCI_BAR + 4 * bar, 4) & ~15u;
-
-    return platform_bar(device, bar, placed) + platform_config_read(device, capability + 8, 4);
+    return bar_of(device, platform_config_read(device, capability + 4, 1)) +
+           platform_config_read(device, capability + 8, 4);
 }
 
 static void find_structures(struct transport *transport, unsigned device)
@@ -143,6 +150,10 @@ static void enable(struct transport *transport, uint32_t size,
     put_address(transport, QUEUE_DESCRIPTOR, addresses->descriptor);
     put_address(transport, QUEUE_DRIVER, addresses->driver);
     put_address(transport, QUEUE_DEVICE, addresses->device);
+    if (transport->messages) {
+        platform_bus_write(transport->base + QUEUE_VECTOR, 2, 0);
+        check(platform_bus_read(transport->base + QUEUE_VECTOR, 2) == 0, "a vector for the queue");
+    }
     platform_bus_write(transport->base + QUEUE_ENABLE, 2, 1);
 }
 
@@ -162,6 +173,9 @@ static void notify(struct transport *transport, unsigned queue, uint32_t data)
 
 static void acknowledge(struct transport *transport)
 {
+    if (transport->messages) {
+        return;
+    }
     (void)platform_bus_read(transport->interrupt, 1);
 }
 
@@ -184,6 +198,42 @@ static const struct transport_ops operations = {read_status,  write_status, offe
                                                 select_queue, enable,       notify,  acknowledge,
                                                 read_config,  reset_queue};
 
+/* MSI-X with one vector: the first entry of the table, and whether messages can be had. Behind an
+ * IOMMU, which nobody has map the messages' address, they cannot. */
+static bool open_messages(struct transport *transport, unsigned at)
+{
+    uint32_t table = platform_config_read(transport->device, at + 4, 4);
+    uintptr_t entry = bar_of(transport->device, table & 7u) + (table & ~7u);
+    uint64_t address;
+    uint32_t data;
+
+    if (virtq_feature_has(offered(transport), VIRTIO_F_ACCESS_PLATFORM) ||
+        !platform_pci_message(&address, &data, &transport->slot)) {
+        return false;
+    }
+    platform_bus_write(entry, 4, (uint32_t)address);
+    platform_bus_write(entry + 4, 4, (uint32_t)(address >> 32));
+    platform_bus_write(entry + 8, 4, data);
+    platform_bus_write(entry + 12, 4, 0); /* not masked */
+    platform_config_write(transport->device, at + 2, 2, MESSAGES_ENABLED);
+    return true;
+}
+
+/* By messages if that is possible, else by the device's line. */
+static void open_interrupts(struct transport *transport)
+{
+    unsigned device = transport->device;
+    unsigned at = platform_config_read(device, PCI_CAPABILITIES, 1) & 0xfcu;
+
+    transport->slot = platform_pci_line(device, platform_config_read(device, PCI_PIN, 1));
+    while (at != 0) {
+        if (platform_config_read(device, at, 1) == CAPABILITY_MESSAGES) {
+            transport->messages = open_messages(transport, at);
+        }
+        at = platform_config_read(device, at + 1, 1) & 0xfcu;
+    }
+}
+
 /* The number of a device on the bus; DEVICES: there is none. */
 static unsigned find(uint32_t identity)
 {
@@ -205,10 +255,10 @@ bool pci_find(unsigned type, struct transport *transport)
     if (device == DEVICES) {
         return false;
     }
-    *transport = (struct transport){
-        .ops = &operations, .slot = TRANSPORT_POLLED, .device = device, .endpoint = device << 3};
+    *transport = (struct transport){.ops = &operations, .device = device, .endpoint = device << 3};
     place_bars(device);
     find_structures(transport, device);
+    open_interrupts(transport);
     return true;
 }
 
@@ -223,6 +273,6 @@ bool pci_region(uint32_t identity, unsigned bar, uintptr_t *base, uint32_t *size
     platform_config_write(device, at, 4, UINT32_MAX);
     *size = ~(platform_config_read(device, at, 4) & ~15u) + 1;
     place_bars(device);
-    *base = platform_bar(device, bar, platform_config_read(device, at, 4) & ~15u);
+    *base = bar_of(device, bar);
     return true;
 }

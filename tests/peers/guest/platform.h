@@ -30,6 +30,11 @@ void platform_config_write(unsigned device, unsigned offset, unsigned bytes, uin
 uint32_t platform_bus_read(uintptr_t address, unsigned bytes);
 void platform_bus_write(uintptr_t address, unsigned bytes, uint32_t value);
 
+/* The interrupt of a PCI device, for platform_open_interrupt(): that of its line, 1 to 4; or that
+ * of a message, which is a store of `data` at `address`: false: there are none. */
+unsigned platform_pci_line(unsigned device, unsigned pin);
+bool platform_pci_message(uint64_t *address, uint32_t *data, unsigned *slot);
+
 /* Where platform_bus_read() finds a BAR that holds `placed`. */
 uintptr_t platform_bar(unsigned device, unsigned bar, uint32_t placed);
 

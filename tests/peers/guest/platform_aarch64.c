@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* QEMU's `virt` for arm: PL011, GICv2, and the end by semihosting. */
+/* QEMU's `virt` for arm: PL011, GICv2 with a frame for messages, and the end by semihosting. */
 #include "platform.h"
 
 #define UART 0x09000000u
 #define GIC_DISTRIBUTOR 0x08000000u
 #define GIC_CPU 0x08010000u
 #define PCI_CONFIG 0x3f000000u
-#define FIRST_INTERRUPT 48u /* of slot 0: shared peripheral interrupt 16 */
+#define GIC_MESSAGE 0x08020040u
+#define FIRST_INTERRUPT                                                                       \
+    48u                 /* of slot 0: shared peripheral interrupt 16; slots beyond: by number \
+                         */
+#define PCI_LINE 35u    /* the first of four */
+#define PCI_MESSAGE 80u /* the first of those that a message can be */
 
 const struct platform_slots platform_slots = {0x0a000000u, 0x200u, 32};
 const struct platform_pci platform_pci = {0x10000000u, 0x3eff0000u};
@@ -32,15 +37,38 @@ _Noreturn void platform_exit(int code)
     }
 }
 
+static unsigned number_of(unsigned slot)
+{
+    return slot < platform_slots.count ? FIRST_INTERRUPT + slot : slot;
+}
+
+unsigned platform_pci_line(unsigned device, unsigned pin)
+{
+    return PCI_LINE + (device + pin - 1) % 4;
+}
+
+bool platform_pci_message(uint64_t *address, uint32_t *data, unsigned *slot)
+{
+    *address = GIC_MESSAGE;
+    *data = PCI_MESSAGE;
+    *slot = PCI_MESSAGE;
+    return true;
+}
+
 bool platform_open_interrupt(unsigned slot)
 {
-    unsigned id = FIRST_INTERRUPT + slot;
+    unsigned id = number_of(slot);
+    uint32_t kind = platform_read32(GIC_DISTRIBUTOR + 0xc00u + id / 16 * 4);
 
-    if (slot >= platform_slots.count) {
+    if (id > PCI_MESSAGE) {
         return false;
     }
+    if (id == PCI_MESSAGE) { /* by its edge: a message has no end */
+        platform_write32(GIC_DISTRIBUTOR + 0xc00u + id / 16 * 4, kind | 2u << id % 16 * 2);
+    }
     platform_write32(GIC_DISTRIBUTOR, 1);
-    platform_write8(GIC_DISTRIBUTOR + 0x800u + id, 1); /* to processor 0 */
+    platform_write8(GIC_DISTRIBUTOR + 0x800u + id, 1);                         /* to processor 0 */
+    platform_write32(GIC_DISTRIBUTOR + 0x280u + id / 32 * 4, 1u << (id % 32)); /* not the old one */
     platform_write32(GIC_DISTRIBUTOR + 0x100u + id / 32 * 4, 1u << (id % 32));
     platform_write32(GIC_CPU + 4u, 0xff); /* every priority */
     platform_write32(GIC_CPU, 1);
@@ -51,14 +79,14 @@ bool platform_open_interrupt(unsigned slot)
 /* Called by start_aarch64.S. */
 void platform_interrupt(void)
 {
-    uint32_t id = platform_read32(GIC_CPU + 0xcu);
+    uint32_t taken = platform_read32(GIC_CPU + 0xcu);
+    uint32_t id = taken & 0x3ffu;
 
-    if ((id & 0x3ffu) < FIRST_INTERRUPT ||
-        (id & 0x3ffu) >= FIRST_INTERRUPT + platform_slots.count) {
+    if (id < PCI_LINE || id > PCI_MESSAGE) {
         return; /* spurious */
     }
-    platform_interrupted((id & 0x3ffu) - FIRST_INTERRUPT);
-    platform_write32(GIC_CPU + 0x10u, id);
+    platform_interrupted(id - FIRST_INTERRUPT < platform_slots.count ? id - FIRST_INTERRUPT : id);
+    platform_write32(GIC_CPU + 0x10u, taken);
     interrupts++;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "platform.h"
 #include "platform_atomic.h"
+#include "platform_polled.h"
 
 #define TERMINAL 0xff008000u
 #define CONTROLLER 0xff009000u
@@ -21,20 +22,4 @@ _Noreturn void platform_exit(int code)
     platform_write32(CONTROLLER + 4u, 2);
     for (;;) {
     }
-}
-
-bool platform_open_interrupt(unsigned slot)
-{
-    (void)slot;
-    return false;
-}
-
-uint32_t platform_interrupts(void)
-{
-    return 0;
-}
-
-void platform_sleep(uint32_t seen)
-{
-    (void)seen;
 }

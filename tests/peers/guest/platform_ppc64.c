@@ -2,6 +2,7 @@
 /* QEMU's `pseries`, big-endian, in place of its firmware: the hypervisor's terminal, and the end by
  * a run-time service. It polls. */
 #include "platform.h"
+#include "platform_polled.h"
 #include "spapr.h"
 
 #define CALL_PUT_TERMINAL 0x58u
@@ -26,20 +27,4 @@ _Noreturn void platform_exit(int code)
     spapr_service("power-off", 2, arguments, 1, &result);
     for (;;) {
     }
-}
-
-bool platform_open_interrupt(unsigned slot)
-{
-    (void)slot;
-    return false;
-}
-
-uint32_t platform_interrupts(void)
-{
-    return 0;
-}
-
-void platform_sleep(uint32_t seen)
-{
-    (void)seen;
 }

@@ -2,6 +2,7 @@
 /* QEMU's `s390-ccw-virtio`, big-endian: the service call's terminal, and the end by a wait that
  * nothing can end. It polls. */
 #include "platform.h"
+#include "platform_polled.h"
 
 #define COMMAND_WRITE_EVENT 0x00760005u
 #define EVENT_ASCII 0x1au
@@ -58,20 +59,4 @@ _Noreturn void platform_exit(int code)
     }
     __asm__ __volatile__("lpswe %0" ::"Q"(wait[0]), "m"(wait) : "cc");
     __builtin_unreachable();
-}
-
-bool platform_open_interrupt(unsigned slot)
-{
-    (void)slot;
-    return false;
-}
-
-uint32_t platform_interrupts(void)
-{
-    return 0;
-}
-
-void platform_sleep(uint32_t seen)
-{
-    (void)seen;
 }

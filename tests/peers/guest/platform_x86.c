@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* QEMU's `microvm`, 32 bits: a 16550 and the debug exit, both by ports. It polls. */
 #include "platform.h"
+#include "platform_polled.h"
 
 const struct platform_slots platform_slots = {0xfeb00000u, 0x200u, 24};
 
@@ -15,20 +16,4 @@ _Noreturn void platform_exit(int code)
     for (;;) {
         __asm__ __volatile__("hlt");
     }
-}
-
-bool platform_open_interrupt(unsigned slot)
-{
-    (void)slot;
-    return false;
-}
-
-uint32_t platform_interrupts(void)
-{
-    return 0;
-}
-
-void platform_sleep(uint32_t seen)
-{
-    (void)seen;
 }

@@ -14,8 +14,6 @@
 #define STATUS_FEATURES_OK 8u
 #define STATUS_NEEDS_RESET 64u
 
-#define TRANSPORT_POLLED UINT32_MAX
-
 struct transport;
 
 struct transport_ops {
@@ -40,7 +38,7 @@ struct transport_ops {
 struct transport {
     const struct transport_ops *ops;
     uintptr_t base;    /* of the registers */
-    unsigned slot;     /* of its interrupt, or TRANSPORT_POLLED */
+    unsigned slot;     /* of its interrupt */
     uint64_t features; /* those negotiated */
     /* virtio-pci only: */
     uintptr_t notify; /* registers of notifications, this far apart: */
@@ -48,6 +46,7 @@ struct transport {
     uintptr_t interrupt; /* the register that says why, and is cleared by that */
     uintptr_t config;
     unsigned device;   /* on bus 0 */
+    bool messages;     /* its interrupts are messages, which need no acknowledgement */
     uint32_t endpoint; /* its number behind an IOMMU */
 };
 
