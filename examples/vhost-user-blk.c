@@ -1,174 +1,145 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A disk for a virtual machine: a raw file behind vhost-user. Serves one front-end after the other.
+/* A disk for a virtual machine: a file behind vhost-user. Serves one front-end after the other.
  *
  *     cc vhost-user-blk.c $(pkg-config --cflags --libs libvirtq-host)
  *     ./a.out /tmp/disk.sock disk.img &
- *     qemu-system-x86_64 -object memory-backend-memfd,id=m,size=256M,share=on \
- *         -machine q35,memory-backend=m -m 256M -chardev socket,id=c,path=/tmp/disk.sock \
- *         -device vhost-user-blk-pci,chardev=c ... */
+ *     qemu-system-x86_64 -m 256M -object memory-backend-memfd,id=m,size=256M,share=on \
+ *         -machine q35,memory-backend=m -chardev socket,id=c,path=/tmp/disk.sock \
+ *         -device vhost-user-blk-pci,chardev=c ...
+ *
+ * With -DHAVE_LIBURING and -luring a ring goes on while the file is waited for.
+ *
+ * Each ring has a thread of its own. It pops requests, does at once what needs not wait, gives the
+ * rest to io_uring, and publishes what is done. */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
-#include <virtq/host/vhost_user_backend.h>
+#include <getopt.h>
+#include <linux/magic.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/vfs.h>
 #include <virtq/virtq.h>
 
-enum { QUEUES = 4, QUEUE_SIZE = 256, SEGMENTS = 254, PIECES = SEGMENTS + 2, SECTOR = 512 };
-enum { F_SEG_MAX = 2, F_RO = 5, F_BLK_SIZE = 6, F_FLUSH = 9, F_MQ = 12 };
-enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8 };
-enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
+#include "block_engine.h"
+#include "serve.h"
 
-/* virtio 1.4, "Device configuration layout": little-endian, as are requests. */
-enum { CONFIG_SIZE = 60, CONFIG_SEG_MAX = 12, CONFIG_BLK_SIZE = 20, CONFIG_QUEUES = 34 };
+enum { RING_SIZE = 1024, SEGMENTS = 254, RINGS_MAX = 64 };
 
-struct disk {
-    struct virtq_vhost_user_backend *backend;
-    int file;
-    int read_only;
-    uint64_t sectors;
-    unsigned char config[CONFIG_SIZE];
+struct ring {
+    struct disk *disk;
+    struct engine engine;
+    uint32_t index;
+    uint32_t stop;
+    int wake; /* An eventfd: look at everything again. */
+    pthread_t thread;
 };
 
-static volatile sig_atomic_t asked_to_end;
+struct disk {
+    struct virtq_blk_disk is;
+    struct virtq_vhost_user_backend *backend;
+    int file;
+    int read_only, sync;
+    bool waits;      /* The file may have to be waited for. */
+    uint32_t polls;  /* How often a ring is looked at before its thread sleeps. */
+    uint32_t stable; /* VIRTQ_BLK_STABLE for a driver that does not flush. */
+    unsigned char config[VIRTQ_BLK_CONFIG_SIZE];
+    struct ring rings[RINGS_MAX];
+};
 
-static void end(int signal)
+/* Does what there is to do; before a sleep also asks for kicks. 1: look again at once. */
+static int look(struct ring *ring, bool sleepy)
 {
-    (void)signal;
-    asked_to_end = 1;
+    struct virtq_vhost_user_backend *backend = ring->disk->backend;
+    struct virtq_device *device = virtq_vhost_user_vring_device(backend, ring->index);
+    const bool takes = __atomic_load_n(&ring->stop, __ATOMIC_ACQUIRE) == 0 &&
+                       virtq_vhost_user_vring_enabled(backend, ring->index);
+    int done;
+
+    virtq_vhost_user_vring_enter(backend, ring->index);
+    done = engine_look(&ring->engine, takes);
+    if (done == VIRTQ_EBROKEN) {
+        virtq_vhost_user_vring_error(backend, ring->index);
+    } else if (takes && done == 1) {
+        virtq_device_disable_notify(device);
+    } else if (takes && sleepy) {
+        done = virtq_device_enable_notify(device);
+    }
+    virtq_vhost_user_vring_leave(backend, ring->index);
+    return done;
 }
 
-static uint64_t get_le(const unsigned char *bytes, unsigned count)
+static void *ring_thread(void *opaque)
 {
-    uint64_t word = 0;
+    struct ring *ring = opaque;
+    uint32_t idle = 0;
 
-    while (count-- != 0) {
-        word = word << 8 | bytes[count];
-    }
-    return word;
-}
+    while (__atomic_load_n(&ring->stop, __ATOMIC_ACQUIRE) == 0 || engine_busy(&ring->engine)) {
+        const int kick = virtq_vhost_user_vring_kick_fd(ring->disk->backend, ring->index);
+        struct pollfd ready[] = {
+            {ring->wake, POLLIN, 0}, {kick, POLLIN, 0}, {engine_fd(&ring->engine), POLLIN, 0}};
+        const bool sleepy = idle >= ring->disk->polls;
+        const int done = look(ring, sleepy);
+        uint64_t count;
 
-static void put_le(unsigned char *bytes, unsigned count, uint64_t word)
-{
-    for (unsigned i = 0; i < count; i++, word >>= 8) {
-        bytes[i] = (unsigned char)word;
-    }
-}
-
-/* Moves what is left of a cursor, but for `keep` bytes, from or to the file. */
-static int transfer(const struct disk *disk, struct virtq_cursor *cursor, uint64_t sector,
-                    uint64_t keep, int writes)
-{
-    uint64_t left = virtq_cursor_left(cursor) - keep;
-    off_t at = (off_t)(sector * SECTOR);
-
-    if (left % SECTOR != 0 || sector > disk->sectors || left / SECTOR > disk->sectors - sector) {
-        return S_IOERR;
-    }
-    while (left != 0) {
-        void *base = NULL;
-        size_t span = virtq_cursor_span(cursor, &base);
-        ssize_t done;
-
-        span = span < left ? span : (size_t)left;
-        done = writes ? pwrite(disk->file, base, span, at) : pread(disk->file, base, span, at);
-        if (done < 0 && errno == EINTR) {
-            continue;
+        idle = done == 1 ? 0 : idle + 1;
+        /* When a translation is missing, wake() tells that it has come. */
+        if (done < 0 || (done == 0 && sleepy)) {
+            (void)poll(ready, 3, kick < 0 ? 1 : -1);
+            for (unsigned i = 0; i < 2; i++) {
+                /* A kick that has come to its end is not worth a thread that never sleeps. */
+                if (ready[i].revents != 0 && read(ready[i].fd, &count, sizeof(count)) == 0) {
+                    (void)poll(NULL, 0, 1);
+                }
+            }
+            idle = 0;
         }
-        if (done <= 0) {
-            return S_IOERR;
-        }
-        (void)virtq_cursor_skip(cursor, (uint64_t)done);
-        left -= (uint64_t)done;
-        at += done;
     }
-    return S_OK;
+    return NULL;
 }
 
-static int request(const struct disk *disk, struct virtq_cursor *reader,
-                   struct virtq_cursor *writer)
+static void wake(void *opaque, uint32_t index)
 {
-    static const char id[20] = "virtq";
-    unsigned char header[16];
-    uint64_t sector;
-
-    if (virtq_cursor_read_exact(reader, header, sizeof(header)) != 0) {
-        return S_IOERR;
-    }
-    sector = get_le(header + 8, 8);
-    switch (get_le(header, 4)) {
-    case T_IN:
-        return transfer(disk, writer, sector, 1, 0);
-    case T_OUT:
-        return disk->read_only ? S_IOERR : transfer(disk, reader, sector, 0, 1);
-    case T_FLUSH:
-        return fdatasync(disk->file) == 0 ? S_OK : S_IOERR;
-    case T_GET_ID:
-        if (virtq_cursor_left(writer) != sizeof(id) + 1) {
-            return S_IOERR;
-        }
-        (void)virtq_cursor_write(writer, id, sizeof(id));
-        return S_OK;
-    default:
-        return S_UNSUPP;
-    }
+    (void)eventfd_write(((struct disk *)opaque)->rings[index].wake, 1);
 }
 
-/* One request: how many bytes of it were written. The last byte is the status. */
-static uint32_t serve_chain(const struct disk *disk, const struct virtq_chain *chain)
-{
-    struct virtq_cursor reader = virtq_chain_reader(chain);
-    struct virtq_cursor writer = virtq_chain_writer(chain);
-    unsigned char status;
-
-    if (virtq_cursor_left(&writer) == 0) {
-        return 0; /* A bad buffer, or no room for a status. */
-    }
-    status = (unsigned char)request(disk, &reader, &writer);
-    if (status != S_OK || virtq_cursor_left(&writer) != 1) {
-        /* The status is last, so that the length takes in what lies before it. */
-        writer = virtq_chain_writer(chain);
-        (void)virtq_cursor_skip(&writer, virtq_cursor_left(&writer) - 1);
-        (void)virtq_cursor_write(&writer, &status, 1);
-    } else {
-        (void)virtq_cursor_write(&writer, &status, 1);
-    }
-    return (uint32_t)virtq_cursor_moved(&writer);
-}
-
-static void serve(void *opaque, uint32_t index)
+static int started(void *opaque, uint32_t index)
 {
     struct disk *disk = opaque;
-    struct virtq_device *device = virtq_vhost_user_vring_device(disk->backend, index);
-    struct virtq_piece pieces[PIECES];
-    struct virtq_chain chain;
-    int got;
+    struct ring *ring = &disk->rings[index];
 
-    virtq_vhost_user_vring_enter(disk->backend, index);
-    do {
-        virtq_device_disable_notify(device);
-        while ((got = virtq_device_pop(device, &chain, 1, pieces, PIECES)) == 1) {
-            struct virtq_used_buffer used = {chain.id, serve_chain(disk, &chain)};
+    memset(ring, 0, sizeof(*ring));
+    ring->disk = disk;
+    ring->index = index;
+    ring->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    ring->engine.backend = disk->backend;
+    ring->engine.index = index;
+    ring->engine.file = disk->file;
+    ring->engine.flags = disk->stable;
+    if (engine_open(&ring->engine, &disk->is, disk->waits) == 0 && ring->wake >= 0 &&
+        pthread_create(&ring->thread, NULL, ring_thread, ring) == 0) {
+        return 0;
+    }
+    engine_close(&ring->engine);
+    (void)close(ring->wake);
+    return -1;
+}
 
-            if (virtq_device_push(device, &used, 1) != 1 || virtq_device_publish(device) < 0) {
-                got = VIRTQ_EBROKEN;
-                break;
-            }
-            (void)virtq_vhost_user_vring_notify(disk->backend, index);
-        }
-        if (got == VIRTQ_EBROKEN) {
-            virtq_vhost_user_vring_error(disk->backend, index);
-        }
-        /* Without a translation that the front-end is being asked for, this is called again. */
-    } while (got == 0 && virtq_device_enable_notify(device));
-    virtq_vhost_user_vring_leave(disk->backend, index);
+/* The thread ends when nothing is in flight any more. */
+static void stopping(void *opaque, uint32_t index)
+{
+    struct ring *ring = &((struct disk *)opaque)->rings[index];
+
+    __atomic_store_n(&ring->stop, 1u, __ATOMIC_RELEASE);
+    wake(opaque, index);
+    (void)pthread_join(ring->thread, NULL);
+    engine_close(&ring->engine);
+    (void)close(ring->wake);
+}
+
+static void features(void *opaque, uint64_t accepted)
+{
+    ((struct disk *)opaque)->stable =
+        virtq_feature_has(accepted, VIRTIO_BLK_F_FLUSH) ? 0 : VIRTQ_BLK_STABLE;
 }
 
 static int config_read(void *opaque, uint32_t offset, void *data, uint32_t len)
@@ -177,118 +148,114 @@ static int config_read(void *opaque, uint32_t offset, void *data, uint32_t len)
     return 0;
 }
 
-static void refused(void *opaque, uint32_t number, uint32_t refusal)
+static int open_disk(struct disk *disk, const char *path)
 {
-    (void)opaque;
-    fprintf(stderr, "vhost-user-blk: %s refused: %s\n", virtq_vhost_user_request_name(number),
-            virtq_vhost_user_refusal_name(refusal));
-}
+    struct statfs system;
+    off_t size;
 
-static int open_disk(struct disk *disk, const char *path, int read_only)
-{
-    struct stat file;
-
-    memset(disk, 0, sizeof(*disk));
-    disk->read_only = read_only;
-    disk->file = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-    if (disk->file < 0 || fstat(disk->file, &file) != 0) {
+    disk->file = open(path, (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    size = disk->file < 0 ? -1 : lseek(disk->file, 0, SEEK_END);
+    if (size < 0 || fstatfs(disk->file, &system) != 0) {
         perror(path);
         return -1;
     }
-    disk->sectors = (uint64_t)file.st_size / SECTOR;
-    put_le(disk->config, 8, disk->sectors);
-    put_le(disk->config + CONFIG_SEG_MAX, 4, SEGMENTS);
-    put_le(disk->config + CONFIG_BLK_SIZE, 4, SECTOR);
-    put_le(disk->config + CONFIG_QUEUES, 2, QUEUES);
+    disk->waits = !disk->sync && system.f_type != TMPFS_MAGIC && system.f_type != RAMFS_MAGIC;
+    disk->is.sectors = (uint64_t)size / VIRTQ_BLK_SECTOR;
+    disk->is.segments_max = SEGMENTS;
+    disk->is.features = VIRTQ_FEATURE(VIRTIO_BLK_F_SEG_MAX) | VIRTQ_FEATURE(VIRTIO_BLK_F_BLK_SIZE) |
+                        VIRTQ_FEATURE(VIRTIO_BLK_F_FLUSH) | VIRTQ_FEATURE(VIRTIO_BLK_F_MQ);
+    disk->is.features |= disk->read_only ? VIRTQ_FEATURE(VIRTIO_BLK_F_RO)
+                                         : VIRTQ_FEATURE(VIRTIO_BLK_F_DISCARD) |
+                                               VIRTQ_FEATURE(VIRTIO_BLK_F_WRITE_ZEROES);
+    if (virtq_blk_disk_config(&disk->is, disk->config) != 0) {
+        fprintf(stderr, "vhost-user-blk: no such size of a block, or no queues\n");
+        return -1;
+    }
     return 0;
 }
 
-/* Serves one front-end until it goes. */
-static int serve_connection(struct disk *disk, int connection)
+static const char usage[] =
+    "usage: vhost-user-blk [OPTION...] SOCKET IMAGE\n"
+    "Serves the file or block device IMAGE to a virtual machine that connects to SOCKET.\n"
+    "  --read-only         the guest cannot write\n"
+    "  --queues=N          1 to 64 queues, a thread for each that is used (4)\n"
+    "  --block-size=BYTES  the guest's blocks: a power of two from 512 to 65536 (512)\n"
+    "  --serial=TEXT       up to 20 bytes (virtq)\n"
+    "  --poll=LOOKS        looks at a ring before its thread sleeps (200)\n"
+    "  --sync              wait for the file; no io_uring\n"
+    "  --help              this text\n"
+    "Ends in order on SIGINT and SIGTERM. Exit codes: 0 ended; 1 an error; 2 wrong usage.\n";
+
+static void options(struct disk *disk, int argc, char **argv)
 {
-    static const struct virtq_vhost_user_ops ops = {
-        .size = sizeof(ops), .serve = serve, .config_read = config_read, .refused = refused};
-    struct virtq_vhost_user_backend_config config = VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT;
-    struct pollfd ready = {-1, POLLIN, 0};
-    size_t size;
-    void *memory;
+    enum { OF_NONE, OF_QUEUES, OF_BLOCK, OF_POLLS, OF_SERIAL };
+    int help = argc == 1;
+    const struct option names[] = {{"serial", required_argument, NULL, OF_SERIAL},
+                                   {"queues", required_argument, NULL, OF_QUEUES},
+                                   {"block-size", required_argument, NULL, OF_BLOCK},
+                                   {"poll", required_argument, NULL, OF_POLLS},
+                                   {"read-only", no_argument, &disk->read_only, 1},
+                                   {"sync", no_argument, &disk->sync, 1},
+                                   {"help", no_argument, &help, 1},
+                                   {NULL, 0, NULL, 0}};
+    uint32_t *const numbers[] = {NULL, &disk->is.queues, &disk->is.block_size, &disk->polls};
+    static const unsigned long most[] = {0, RINGS_MAX, 65536, UINT32_MAX};
+    bool good = true;
+    int name;
 
-    config.socket = connection;
-    config.features = VIRTQ_FEATURE(VIRTIO_F_VERSION_1) | VIRTQ_FEATURE(VIRTIO_F_RING_PACKED) |
-                      VIRTQ_FEATURE(VIRTIO_F_INDIRECT_DESC) | VIRTQ_FEATURE(VIRTIO_F_EVENT_IDX) |
-                      VIRTQ_FEATURE(F_SEG_MAX) | VIRTQ_FEATURE(F_BLK_SIZE) |
-                      VIRTQ_FEATURE(F_FLUSH) | VIRTQ_FEATURE(F_MQ) |
-                      VIRTQ_FEATURE(VIRTIO_F_ACCESS_PLATFORM);
-    config.features |= disk->read_only ? VIRTQ_FEATURE(F_RO) : 0;
-    config.queue_count = QUEUES;
-    config.queue_size = QUEUE_SIZE;
-    config.table_max = PIECES;
-    config.config_size = CONFIG_SIZE;
-    config.ops = &ops;
-    config.opaque = disk;
-    size = virtq_vhost_user_backend_size(&config);
-    memory = aligned_alloc(VIRTQ_CACHE_LINE, size);
-    if (memory == NULL ||
-        virtq_vhost_user_backend_init(memory, size, &config, &disk->backend) != 0) {
-        free(memory);
-        (void)close(connection);
-        return -1;
-    }
-    ready.fd = virtq_vhost_user_backend_fd(disk->backend);
-    while (!asked_to_end && (poll(&ready, 1, -1) >= 0 || errno == EINTR) &&
-           virtq_vhost_user_backend_process(disk->backend) == 0) {
-    }
-    virtq_vhost_user_backend_fini(disk->backend);
-    free(memory);
-    return 0;
-}
+    while (good && (name = getopt_long(argc, argv, "", names, NULL)) != -1) {
+        if (name == OF_SERIAL) {
+            good = strlen(optarg) <= sizeof(disk->is.serial);
+            memset(disk->is.serial, 0, sizeof(disk->is.serial));
+            memcpy(disk->is.serial, optarg, strnlen(optarg, sizeof(disk->is.serial)));
+        } else if (name != OF_NONE && name < OF_SERIAL) {
+            char *rest;
+            const unsigned long value = strtoul(optarg, &rest, 10);
 
-static int listen_at(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (listener < 0 || strlen(path) >= sizeof(address.sun_path)) {
-        return -1;
+            good = *optarg >= '0' && *optarg <= '9' && *rest == '\0' && value <= most[name];
+            *numbers[name] = (uint32_t)value;
+        } else {
+            good = name == OF_NONE;
+        }
     }
-    memcpy(address.sun_path, path, strlen(path));
-    (void)unlink(path);
-    return bind(listener, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-                   listen(listener, 1) != 0
-               ? -1
-               : listener;
+    if (help || !good || argc - optind != 2) {
+        fputs(usage, help ? stdout : stderr);
+        exit(help ? EXIT_SUCCESS : 2);
+    }
 }
 
 int main(int argc, char **argv)
 {
-    const int read_only = argc == 4 && strcmp(argv[1], "--read-only") == 0;
-    struct sigaction action = {.sa_handler = end};
-    struct disk disk;
-    int listener;
+    static const struct virtq_vhost_user_ops ops = {.size = sizeof(ops),
+                                                    .features = features,
+                                                    .started = started,
+                                                    .stopping = stopping,
+                                                    .wake = wake,
+                                                    .config_read = config_read,
+                                                    .refused = serve_refused};
+    static struct disk disk = {.is = VIRTQ_BLK_DISK_INIT, .polls = 200};
+    struct virtq_vhost_user_backend_config config = VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT;
+    int result;
 
-    if (argc != 3 && !read_only) {
-        printf("usage: vhost-user-blk [--read-only] SOCKET IMAGE\n");
-        return argc == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
-    }
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGINT, &action, NULL);
-    if (open_disk(&disk, argv[argc - 1], read_only) != 0) {
+    disk.is.queues = 4;
+    memcpy(disk.is.serial, "virtq", 5);
+    options(&disk, argc, argv);
+    if (open_disk(&disk, argv[optind + 1]) != 0) {
         return EXIT_FAILURE;
     }
-    listener = listen_at(argv[argc - 2]);
-    if (listener < 0) {
-        perror(argv[argc - 2]);
-        return EXIT_FAILURE;
+    config.features = disk.is.features | VIRTQ_FEATURE(VIRTIO_F_VERSION_1) |
+                      VIRTQ_FEATURE(VIRTIO_F_RING_PACKED) | VIRTQ_FEATURE(VIRTIO_F_INDIRECT_DESC) |
+                      VIRTQ_FEATURE(VIRTIO_F_EVENT_IDX) | VIRTQ_FEATURE(VIRTIO_F_IN_ORDER) |
+                      VIRTQ_FEATURE(VIRTIO_F_ACCESS_PLATFORM);
+    config.queue_count = disk.is.queues;
+    config.queue_size = RING_SIZE;
+    config.config_size = VIRTQ_BLK_CONFIG_SIZE;
+    config.ops = &ops;
+    config.opaque = &disk;
+    result = serve_all(argv[optind], serve_signals(), &config, &disk.backend);
+    if (!disk.read_only && fdatasync(disk.file) != 0) {
+        perror(argv[optind + 1]);
+        result = -1;
     }
-    while (!asked_to_end) {
-        int connection = accept(listener, NULL, NULL);
-
-        if (connection >= 0) {
-            (void)serve_connection(&disk, connection);
-        }
-    }
-    (void)unlink(argv[argc - 2]);
-    (void)close(listener);
-    (void)close(disk.file);
-    return EXIT_SUCCESS;
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -254,7 +254,12 @@ void virtq_priv_vring_serve(struct virtq_vhost_user_backend *backend, uint32_t i
 {
     struct virtq_priv_vring *vring = &backend->vrings[index];
 
-    if (vring->device != NULL && vring->enabled != 0 && backend->ops.serve != NULL) {
+    if (vring->device == NULL) {
+        return;
+    }
+    if (backend->ops.serve == NULL && backend->ops.wake != NULL) {
+        backend->ops.wake(backend->opaque, index);
+    } else if (vring->enabled != 0 && backend->ops.serve != NULL) {
         vring->inside = true;
         backend->ops.serve(backend->opaque, index);
         vring->inside = false;

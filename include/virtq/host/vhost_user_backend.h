@@ -71,6 +71,11 @@ struct virtq_vhost_user_ops {
     /** @brief A ring that runs and is enabled may have buffers. @param opaque as in the
      * configuration @param index the ring's */
     void (*serve)(void *opaque, uint32_t index);
+    /** @brief For rings that threads of the device's own serve, without
+     * virtq_vhost_user_ops::serve: something has changed, such as whether the ring is enabled or
+     * where its kicks come, and its thread is to look at the ring again. @param opaque as in the
+     * configuration @param index the ring's */
+    void (*wake)(void *opaque, uint32_t index);
     /** @brief Reads the configuration space. @param opaque as in the configuration @param offset
      * first byte @param data result @param len bytes, all within the space's size @return 0, or
      * anything else: refused */

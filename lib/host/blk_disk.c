@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
+#include "virtq/feature.h"
+#include "virtq/host/blk.h"
+
+/* Where the fields begin. [virtio 1.4, Block Device, Device configuration layout] */
+enum {
+    CAPACITY = 0,
+    SEG_MAX = 12,
+    BLK_SIZE = 20,
+    NUM_QUEUES = 34,
+    MAX_DISCARD_SECTORS = 36,
+    MAX_DISCARD_SEG = 40,
+    DISCARD_SECTOR_ALIGNMENT = 44,
+    MAX_WRITE_ZEROES_SECTORS = 48,
+    MAX_WRITE_ZEROES_SEG = 52,
+    WRITE_ZEROES_MAY_UNMAP = 56
+};
+
+static void put(unsigned char *bytes, unsigned count, uint64_t word)
+{
+    unsigned i;
+
+    for (i = 0; i < count; i++, word >>= 8) {
+        bytes[i] = (unsigned char)word;
+    }
+}
+
+static int legal(const struct virtq_blk_disk *disk)
+{
+    return disk->struct_size == sizeof(*disk) && disk->sectors <= INT64_MAX / VIRTQ_BLK_SECTOR &&
+           disk->block_size >= VIRTQ_BLK_SECTOR &&
+           (disk->block_size & (disk->block_size - 1)) == 0 && disk->segments_max != 0 &&
+           disk->queues != 0 && disk->queues <= UINT16_MAX && disk->range_sectors != 0 &&
+           disk->ranges_max != 0 && disk->ranges_max <= VIRTQ_BLK_RANGES_MAX;
+}
+
+VIRTQ_API int virtq_blk_disk_config(const struct virtq_blk_disk *disk, unsigned char *config)
+{
+    if (!legal(disk)) {
+        return VIRTQ_EINVAL;
+    }
+    memset(config, 0, VIRTQ_BLK_CONFIG_SIZE);
+    put(config + CAPACITY, 8, disk->sectors);
+    if (virtq_feature_has(disk->features, VIRTIO_BLK_F_SEG_MAX)) {
+        put(config + SEG_MAX, 4, disk->segments_max);
+    }
+    if (virtq_feature_has(disk->features, VIRTIO_BLK_F_BLK_SIZE)) {
+        put(config + BLK_SIZE, 4, disk->block_size);
+    }
+    if (virtq_feature_has(disk->features, VIRTIO_BLK_F_MQ)) {
+        put(config + NUM_QUEUES, 2, disk->queues);
+    }
+    if (virtq_feature_has(disk->features, VIRTIO_BLK_F_DISCARD)) {
+        put(config + MAX_DISCARD_SECTORS, 4, disk->range_sectors);
+        put(config + MAX_DISCARD_SEG, 4, disk->ranges_max);
+        put(config + DISCARD_SECTOR_ALIGNMENT, 4, disk->block_size / VIRTQ_BLK_SECTOR);
+    }
+    if (virtq_feature_has(disk->features, VIRTIO_BLK_F_WRITE_ZEROES)) {
+        put(config + MAX_WRITE_ZEROES_SECTORS, 4, disk->range_sectors);
+        put(config + MAX_WRITE_ZEROES_SEG, 4, disk->ranges_max);
+        config[WRITE_ZEROES_MAY_UNMAP] = 1;
+    }
+    return VIRTQ_OK;
+}
