@@ -95,10 +95,11 @@ void virtq_priv_tlb_receive(struct virtq_priv_tlb *tlb)
     }
 }
 
-static int ask(struct virtq_priv_tlb *tlb, const struct virtq_miss *miss, bool replies)
+static int send_message(struct virtq_priv_tlb *tlb, const struct virtq_miss *miss, uint8_t type,
+                        uint32_t flags)
 {
-    const uint32_t flags = (uint32_t)VHOST_USER_VERSION | (replies ? VHOST_USER_NEED_REPLY : 0u);
-    const struct virtq_vhost_user_header header = {VHOST_USER_BACKEND_IOTLB_MSG, flags,
+    const struct virtq_vhost_user_header header = {VHOST_USER_BACKEND_IOTLB_MSG,
+                                                   (uint32_t)VHOST_USER_VERSION | flags,
                                                    sizeof(struct virtq_vhost_user_iotlb)};
     struct virtq_vhost_user_iotlb wire;
 
@@ -106,12 +107,23 @@ static int ask(struct virtq_priv_tlb *tlb, const struct virtq_miss *miss, bool r
     wire.iova = miss->addr;
     wire.size = miss->len;
     wire.permissions = (uint8_t)miss->permissions;
-    wire.type = VHOST_USER_IOTLB_MISS;
+    wire.type = type;
+    return virtq_vhost_user_channel_send(&tlb->channel, &header, &wire, NULL, 0);
+}
+
+static int ask(struct virtq_priv_tlb *tlb, const struct virtq_miss *miss, bool replies)
+{
     if (replies) {
         *virtq_priv_tlb_asked(tlb, tlb->asked_count) = (struct virtq_priv_asked){*miss, false};
         tlb->asked_count++;
     }
-    return virtq_vhost_user_channel_send(&tlb->channel, &header, &wire, NULL, 0);
+    return send_message(tlb, miss, VHOST_USER_IOTLB_MISS, replies ? VHOST_USER_NEED_REPLY : 0u);
+}
+
+/* News for its log: where it does not read, it does without. */
+void virtq_priv_tlb_tell(struct virtq_priv_tlb *tlb, const struct virtq_miss *miss)
+{
+    (void)!send_message(tlb, miss, VHOST_USER_IOTLB_ACCESS_FAIL, 0);
 }
 
 void virtq_priv_tlb_ask(struct virtq_priv_tlb *tlb, bool replies)

@@ -337,10 +337,19 @@ static uint32_t get_status(backend_type *backend, message_type *message)
 
 static uint32_t iotlb_msg(backend_type *backend, message_type *message)
 {
+    const struct virtq_vhost_user_iotlb *iotlb = &message->payload.iotlb;
+    uint32_t refusal;
+
     if (!virtq_feature_has(backend->offered, VIRTIO_F_ACCESS_PLATFORM)) {
         return VIRTQ_VHOST_USER_REFUSED_REQUEST;
     }
-    return virtq_priv_tlb_message(&backend->tlb, &backend->mapped, &message->payload.iotlb);
+    refusal = virtq_priv_tlb_message(&backend->tlb, &backend->mapped, iotlb);
+    /* Bursts are over (L3); what is in flight beyond them only the device knows (M1). */
+    if (iotlb->type == VHOST_USER_IOTLB_INVALIDATE && refusal == VIRTQ_VHOST_USER_ACCEPTED &&
+        backend->ops.withdrawn != NULL && virtq_guard_held(&backend->tlb.guard) != 0) {
+        backend->ops.withdrawn(backend->opaque, iotlb->iova, virtq_priv_tlb_last(iotlb));
+    }
+    return refusal;
 }
 
 static uint32_t set_backend_req_fd(backend_type *backend, message_type *message)

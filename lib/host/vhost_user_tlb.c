@@ -188,6 +188,9 @@ void virtq_priv_tlb_refuse(struct virtq_priv_tlb *tlb, struct virtq_priv_asked *
     }
     asked->settled = true;
     virtq_iotlb_forget_miss(&tlb->iotlb, miss);
+    if (error == VIRTQ_EPERM) {
+        virtq_priv_tlb_tell(tlb, miss);
+    }
     if (virtq_iotlb_lookup(&tlb->iotlb, miss->addr, miss->permissions, &window) != VIRTQ_OK) {
         lock(tlb);
         if (tlb->refused_count == VIRTQ_PRIV_REFUSED_MAX) {
@@ -258,7 +261,7 @@ static uint32_t update(struct virtq_priv_tlb *tlb, const struct virtq_priv_mappe
 
 /* The last address of a range that may be said to reach beyond the top, or to have 2^64 bytes,
  * which no number can say: to forget too much does no harm (L6). */
-static virtq_addr_t last_of(const struct virtq_vhost_user_iotlb *wire)
+virtq_addr_t virtq_priv_tlb_last(const struct virtq_vhost_user_iotlb *wire)
 {
     const uint64_t above = UINT64_MAX - wire->iova;
 
@@ -274,12 +277,13 @@ uint32_t virtq_priv_tlb_message(struct virtq_priv_tlb *tlb, const struct virtq_p
     case VHOST_USER_IOTLB_INVALIDATE:
         /* Returns when no burst is left that could use it (M1, L3). Its user address and
          * permissions mean nothing. */
-        forget_refused(tlb, wire->iova, last_of(wire));
-        return virtq_iotlb_invalidate(&tlb->iotlb, wire->iova, last_of(wire)) == VIRTQ_OK
+        forget_refused(tlb, wire->iova, virtq_priv_tlb_last(wire));
+        return virtq_iotlb_invalidate(&tlb->iotlb, wire->iova, virtq_priv_tlb_last(wire)) ==
+                       VIRTQ_OK
                    ? VIRTQ_VHOST_USER_ACCEPTED
                    : VIRTQ_VHOST_USER_REFUSED_VALUE;
     case VHOST_USER_IOTLB_ACCESS_FAIL:
-        refuse_range(tlb, wire->iova, last_of(wire), 0, VIRTQ_EFAULT);
+        refuse_range(tlb, wire->iova, virtq_priv_tlb_last(wire), 0, VIRTQ_EFAULT);
         return VIRTQ_VHOST_USER_ACCEPTED;
     default:
         return VIRTQ_VHOST_USER_REFUSED_VALUE;

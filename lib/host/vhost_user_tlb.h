@@ -78,6 +78,12 @@ void virtq_priv_tlb_flush(struct virtq_priv_tlb *tlb);
 uint32_t virtq_priv_tlb_message(struct virtq_priv_tlb *tlb, const struct virtq_priv_mapped *mapped,
                                 const struct virtq_vhost_user_iotlb *wire);
 
+/** @brief The last address of a range that the front-end names. */
+virtq_addr_t virtq_priv_tlb_last(const struct virtq_vhost_user_iotlb *wire);
+
+/** @brief Tells the front-end that an access was not allowed, if that can be sent now. */
+void virtq_priv_tlb_tell(struct virtq_priv_tlb *tlb, const struct virtq_miss *miss);
+
 /** @brief Notes all that is not known of a range, a page at a time, as far as there is room. */
 void virtq_priv_tlb_want(struct virtq_priv_tlb *tlb, virtq_addr_t addr, uint64_t len,
                          uint32_t permission);

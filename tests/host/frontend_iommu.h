@@ -32,6 +32,7 @@ struct iommu {
     bool silent;               /* Asked, it says nothing. */
     unsigned misses;           /* How often it was asked. */
     unsigned failed;           /* How often it had nothing. */
+    unsigned forbidden;        /* How often it was told that an access was not allowed. */
     struct virtq_vhost_user_iotlb last;
 };
 
@@ -195,6 +196,11 @@ static inline void iommu_run(struct iommu *io)
 
     cr_assert_eq(frontend_run(&io->f), 0);
     while (iommu_asked(io, &needs_reply)) {
+        if (io->last.type == VHOST_USER_IOTLB_ACCESS_FAIL) {
+            cr_assert(!needs_reply);
+            io->forbidden++;
+            continue;
+        }
         io->misses++;
         cr_assert_eq(io->last.type, (uint8_t)VHOST_USER_IOTLB_MISS);
         if (!io->silent) {

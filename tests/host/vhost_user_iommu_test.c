@@ -225,6 +225,45 @@ Test(host_iommu, a_miss_while_publishing_does_not_lose_what_was_pushed)
     }
 }
 
+static virtq_addr_t withdrawn_first;
+static virtq_addr_t withdrawn_last;
+
+static void withdrawn(void *opaque, virtq_addr_t first, virtq_addr_t last)
+{
+    (void)opaque;
+    withdrawn_first = first;
+    withdrawn_last = last;
+}
+
+Test(host_iommu, m1_a_device_hears_of_what_goes_while_it_has_buffers)
+{
+    struct virtq_vhost_user_ops ops = frontend_ops;
+    struct iommu io;
+
+    ops.withdrawn = withdrawn;
+    iommu_open_with(&io, 0, &ops);
+    frontend_greet(&io.f, SPLIT_FEATURES | IOMMU_PLATFORM);
+    iommu_connect(&io);
+    iommu_start(&io, 0, SPLIT_FEATURES, 8);
+    iommu_traffic(&io, 0, 4);
+    withdrawn_last = 0;
+    iommu_invalidate(&io, iommu_first[1], 0x2000);
+    cr_assert_eq(withdrawn_last, 0u);
+    io.f.hold = true;
+    frontend_add(&io.f, 0, 0);
+    frontend_kick(&io.f, 0);
+    iommu_run(&io);
+    iommu_invalidate(&io, iommu_first[1], 0x2000);
+    cr_assert_eq(withdrawn_first, iommu_first[1]);
+    cr_assert_eq(withdrawn_last, iommu_first[1] + 0x1fff);
+    /* Its memory is there as long as it has it. */
+    io.f.hold = false;
+    frontend_release(&io.f, 0);
+    iommu_run(&io);
+    cr_assert_eq(frontend_take(&io.f, 0), 1u);
+    iommu_close(&io);
+}
+
 Test(host_iommu, l6_an_invalidation_may_end_where_all_addresses_do)
 {
     struct iommu io;
@@ -270,6 +309,8 @@ Test(host_iommu, m3_a_translation_may_grant_more_than_was_asked_and_less)
         iommu_invalidate(&io, iommu_first[1], FRONTEND_REGION);
         io.pages[1][0].permissions = i == 0 ? IOMMU_READ : IOMMU_WRITE;
         iommu_bad_buffer(&io, 0);
+        cr_assert_eq(io.forbidden, i + 1);
+        cr_assert(io.last.iova - iommu_first[1] < IOMMU_PAGE);
         /* Wider again, without a word: the next access finds out. */
         io.pages[1][0].permissions = IOMMU_BOTH;
         iommu_traffic(&io, 0, 4);

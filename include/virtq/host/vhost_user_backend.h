@@ -91,6 +91,12 @@ struct virtq_vhost_user_ops {
     /** @brief A message was refused: for logs. @param opaque as in the configuration @param request
      * its number, not trusted @param refusal an enum virtq_vhost_user_refusal */
     void (*refused)(void *opaque, uint32_t request, uint32_t refusal);
+    /** @brief A range is mapped no longer, and buffers that were popped before may lie there: the
+     * front-end is told so when this returns, so wait here for transfers into and out of them, as
+     * far as the device has any under way. The buffers can be pushed later; no burst is under way.
+     * @param opaque as in the configuration @param first first device address @param last last
+     * device address, inclusive */
+    void (*withdrawn)(void *opaque, virtq_addr_t first, virtq_addr_t last);
 };
 
 /** @brief Flags of a struct virtq_vhost_user_backend_config. */
