@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the compiler asks for where the processor has no 64-bit atomic access, which libatomic would
- * bring. One processor that takes no interrupt sees no other in between; and what a device reads of
- * 64 bits is published by a store of 16. */
+ * bring. There is one processor, and its interrupts touch none of this: nobody sees anything in
+ * between; and what a device reads of 64 bits is published by a store of 16. */
 #ifndef PEERS_GUEST_PLATFORM_ATOMIC_H
 #define PEERS_GUEST_PLATFORM_ATOMIC_H
 
