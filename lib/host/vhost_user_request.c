@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <fcntl.h>
 #include <string.h>
 
 #include "vhost_user_backend_private.h"
@@ -210,13 +209,12 @@ static uint32_t set_vring_kick(backend_type *backend, message_type *message)
     return VIRTQ_VHOST_USER_ACCEPTED;
 }
 
-/* A write may not wait for the front-end to read. */
 static uint32_t set_signal(backend_type *backend, message_type *message, int *place, int fd)
 {
-    int flags = fd < 0 ? 0 : fcntl(fd, F_GETFL);
+    const uint32_t refusal = virtq_priv_vring_judge_fd(fd);
 
-    if (flags < 0 || (fd >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)) {
-        return VIRTQ_VHOST_USER_REFUSED_VALUE;
+    if (refusal != VIRTQ_VHOST_USER_ACCEPTED) {
+        return refusal;
     }
     message->fds[0] = -1;
     virtq_priv_vring_replace(backend, place, fd);

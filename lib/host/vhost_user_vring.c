@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vhost_user_backend_private.h"
@@ -225,19 +226,34 @@ void virtq_priv_vring_replace(struct virtq_vhost_user_backend *backend, int *pla
     }
 }
 
+/* An eventfd is none of what has a type: a write to a pipe or a socket whose other end is gone
+ * would end this program, one to a file might wait for a disk. */
+uint32_t virtq_priv_vring_judge_fd(int fd)
+{
+    struct stat file;
+    int flags;
+
+    if (fd < 0) {
+        return VIRTQ_VHOST_USER_ACCEPTED;
+    }
+    if (fstat(fd, &file) != 0 || (file.st_mode & (mode_t)S_IFMT) != 0) {
+        return VIRTQ_VHOST_USER_REFUSED_VALUE;
+    }
+    /* A write may not wait for the front-end to read, and a read may find nothing, for the
+     * front-end has the same descriptor. */
+    flags = fcntl(fd, F_GETFL);
+    return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ? VIRTQ_VHOST_USER_REFUSED_VALUE
+                                                                    : VIRTQ_VHOST_USER_ACCEPTED;
+}
+
 uint32_t virtq_priv_vring_set_kick(struct virtq_vhost_user_backend *backend, uint32_t index, int fd)
 {
     struct virtq_priv_vring *vring = &backend->vrings[index];
     struct epoll_event event = {.events = EPOLLIN, .data = {.u32 = index}};
     const bool watch = fd >= 0 && backend->ops.serve != NULL;
 
-    if (fd >= 0) {
-        int flags = fcntl(fd, F_GETFL);
-
-        /* A read may find nothing, for the front-end has the same descriptor. */
-        if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
-            return VIRTQ_VHOST_USER_REFUSED_VALUE;
-        }
+    if (virtq_priv_vring_judge_fd(fd) != VIRTQ_VHOST_USER_ACCEPTED) {
+        return VIRTQ_VHOST_USER_REFUSED_VALUE;
     }
     if (watch && epoll_ctl(backend->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
         return VIRTQ_VHOST_USER_REFUSED_VALUE;
