@@ -248,8 +248,24 @@ static void open_disk(void)
     }
 }
 
+/* How the disk's addresses are translated, in the kernel's words: DMA, DMA-FQ (lazily), identity;
+ * or none. */
+static void iommu_type(char *type, int room)
+{
+    FILE *file = fopen("/sys/block/vda/device/../iommu_group/type", "r");
+
+    (void)snprintf(type, (size_t)room, "none");
+    if (file != NULL) {
+        if (fgets(type, room, file) != NULL) {
+            type[strcspn(type, "\n")] = '\0';
+        }
+        (void)fclose(file);
+    }
+}
+
 static void say_features(void)
 {
+    char iommu[16];
     char text[80] = "";
     uint64_t features = 0;
     unsigned queues = 0;
@@ -267,10 +283,11 @@ static void say_features(void)
     }
     (void)closedir(folder);
     (void)fclose(file);
-    printf("guest: features %#llx packed=%u event=%u indirect=%u platform=%u queues=%u\n",
+    iommu_type(iommu, sizeof(iommu));
+    printf("guest: features %#llx packed=%u event=%u indirect=%u platform=%u queues=%u iommu=%s\n",
            (unsigned long long)features, (unsigned)(features >> 34 & 1),
            (unsigned)(features >> 29 & 1), (unsigned)(features >> 28 & 1),
-           (unsigned)(features >> 33 & 1), queues);
+           (unsigned)(features >> 33 & 1), queues, iommu);
 }
 
 static void tell(const char *path, const char *name)

@@ -112,19 +112,21 @@ disk_threads=4
 disk_ops=400   # of each thread, in a round
 disk_rounds=1  # between them the driver is unbound and bound
 disk_queues=1  # of the device
-disk_ballast=0 # MiB; see disk.c
+disk_ballast=0   # MiB; see disk.c
+disk_iommu=none  # how Linux is to say that addresses are translated
 
 # disk_setup NAME...: the kernels, and for each an initial file system with the load of disk.c: $work/disk-NAME.gz
 disk_setup() {
-    local name
+    local name modules
     [ -x "$VIRTQ_BUILD/examples/vhost-user-blk" ] || skip "the examples are not built"
     "$CC" -std=c11 -O2 -Wall -Wextra -Werror "$linux/disk_image.c" -o "$work/disk_image"
     served=$scratch/disk.sock
     for name in "$@"; do
         linux_kernel "$name"
         linux_program "$name" "$work/disk-$name" "$linux/disk.c"
-        linux_initrd "$name" "$work/disk-$name.gz" "$work/disk-$name" virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci \
-            virtio_mmio virtio_blk
+        modules=(virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_mmio virtio_blk)
+        [[ $name != *-6.12 ]] || modules=(virtio_iommu "${modules[@]}") # 6.1 has none
+        linux_initrd "$name" "$work/disk-$name.gz" "$work/disk-$name" "${modules[@]}"
     done
 }
 
@@ -140,7 +142,7 @@ disk_run() {
     serve_end "$label"
     after=$("$work/disk_image" check "$disk" $disk_sectors "$disk_threads" "$disk_ops" "$disk_rounds") ||
         fail "$label: the disk does not hold what the guest wrote: $after"
-    disk_said "$label" "^guest: features .*$expect queues=$disk_queues"
+    disk_said "$label" "^guest: features .*$expect queues=$disk_queues iommu=$disk_iommu"$'\r?$'
     disk_said "$label" "^guest: before $before"
     disk_said "$label" "^guest: after $after"
     disk_said "$label" "^guest: passed"
