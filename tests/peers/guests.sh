@@ -9,7 +9,7 @@ peers=$VIRTQ_SOURCE/tests/peers
 sectors=1024
 ran=0
 bus=device    # of the virtio devices: device (virtio-mmio) or pci
-noise=yes     # whether there is a source of noise
+noise=yes     # whether there is a source of noise; or the socket of ours
 qemu=         # of guest_arm, in place of the usual ones
 order=off     # whether buffers are to be used in order
 iommu=no      # whether there is a virtio-iommu in front of the disk
@@ -78,17 +78,23 @@ guest_build() {
     "$CC" -std=c11 -O2 -Wall -Wextra -Werror "$peers/image.c" -o "$work/image"
 }
 
-# serve_disk IMAGE LOG: our back-end at the socket $served; then it can be connected to
-serve_disk() {
-    local try
-    "$VIRTQ_BUILD/examples/vhost-user-blk" "$served" "$1" >"$2" 2>&1 &
+# serve SOCKET LOG COMMAND...: a back-end; then it can be connected to
+serve() {
+    local socket=$1 log=$2 try
+    shift 2
+    "$@" >"$log" 2>&1 &
     backend=$!
     trap 'kill "$backend" 2>/dev/null || true; rm -rf "$scratch"' EXIT
     for ((try = 0; try < 100; try++)); do
-        [ ! -S "$served" ] || return 0
+        [ ! -S "$socket" ] || return 0
         sleep 0.05
     done
-    fail "no back-end: $(cat "$2")"
+    fail "no back-end: $(cat "$log")"
+}
+
+# serve_disk IMAGE LOG: our disk at the socket $served
+serve_disk() {
+    serve "$served" "$2" "$VIRTQ_BUILD/examples/vhost-user-blk" "$served" "$1"
 }
 
 # serve_end LABEL: asks it to end, which it does in order, having refused nothing
@@ -114,7 +120,11 @@ guest_run() {
     else
         devices+=(-chardev "socket,id=c0,path=$served" -device "vhost-user-blk$([ $bus = device ] || echo "-$bus"),chardev=c0$properties")
     fi
-    [ $noise = no ] || devices+=(-object "rng-builtin,id=r0" -device "virtio-rng-$bus,rng=r0$properties")
+    case $noise in
+    no) ;;
+    yes) devices+=(-object "rng-builtin,id=r0" -device "virtio-rng-$bus,rng=r0$properties") ;;
+    *) devices+=(-chardev "socket,id=c1,path=$noise" -device "vhost-user-rng,chardev=c1") ;;
+    esac
     "$work/image" make "$disk" $sectors || fail "$label: no image"
     [ $served = no ] || serve_disk "$disk" "$work/$label.backend"
     started=$(date +%s%N)

@@ -146,6 +146,7 @@ void queue_describe(const struct queue *queue)
     console_pair("event", (uint32_t)virtq_feature_has(features, VIRTIO_F_EVENT_IDX));
     console_pair("indirect", (uint32_t)virtq_feature_has(features, VIRTIO_F_INDIRECT_DESC));
     console_pair("order", (uint32_t)virtq_feature_has(features, VIRTIO_F_IN_ORDER));
+    console_pair("data", (uint32_t)virtq_feature_has(features, VIRTIO_F_NOTIFICATION_DATA));
     console_pair("platform", (uint32_t)virtq_feature_has(features, VIRTIO_F_ACCESS_PLATFORM));
     console_pair("messages", (uint32_t)queue->transport->messages);
     console_pair("size", virtq_driver_room(queue->driver));
