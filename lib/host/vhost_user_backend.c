@@ -55,7 +55,8 @@ static bool config_legal(const struct virtq_vhost_user_backend_config *config)
     return config->struct_size == sizeof(*config) && config->queue_count != 0 &&
            config->queue_count <= VIRTQ_VHOST_USER_QUEUES_MAX && config->queue_size != 0 &&
            config->queue_size <= 32768 && config->config_size <= VIRTQ_VHOST_USER_CONFIG_MAX &&
-           (config->flags & ~(uint32_t)VIRTQ_VHOST_USER_STRICT) == 0 &&
+           (config->flags &
+            ~((uint32_t)VIRTQ_VHOST_USER_STRICT | (uint32_t)VIRTQ_VHOST_USER_CATCH)) == 0 &&
            (config->window_size == 0 ||
             config->window_size - 1 <= UINT64_MAX - config->window_first) &&
            (config->features & never) == 0 &&
@@ -148,6 +149,7 @@ VIRTQ_API int virtq_vhost_user_backend_init(void *memory, size_t size,
     struct virtq_vhost_user_backend *made = memory;
     struct epoll_event event = {.events = EPOLLIN, .data = {.fd = SOCKET}};
     const size_t needed = virtq_vhost_user_backend_size(config);
+    int error = VIRTQ_OK;
 
     if (needed == 0 || memory == NULL || (uintptr_t)memory % VIRTQ_CACHE_LINE != 0) {
         return VIRTQ_EINVAL;
@@ -167,9 +169,16 @@ VIRTQ_API int virtq_vhost_user_backend_init(void *memory, size_t size,
         (void)close(made->epoll);
         return VIRTQ_EINVAL;
     }
-    if (make_tlb(made, config) != VIRTQ_OK) {
+    if ((config->flags & (uint32_t)VIRTQ_VHOST_USER_CATCH) != 0) {
+        error = virtq_priv_fault_join(&made->mapped.fault, made->epoll);
+    }
+    if (error == VIRTQ_OK && make_tlb(made, config) != VIRTQ_OK) {
+        virtq_priv_fault_part(&made->mapped.fault);
+        error = VIRTQ_ENOMEM;
+    }
+    if (error != VIRTQ_OK) {
         (void)close(made->epoll);
-        return VIRTQ_ENOMEM;
+        return error;
     }
     made->events = EPOLLIN;
     virtq_vhost_user_channel_init(&made->channel, config->socket);
@@ -303,6 +312,19 @@ static int serve_socket(struct virtq_vhost_user_backend *backend)
     return VIRTQ_OK;
 }
 
+/* Some of its memory is not what the front-end believes it is: there is no going on. */
+static void break_rings(struct virtq_vhost_user_backend *backend)
+{
+    uint32_t i;
+
+    backend->refusal = VIRTQ_VHOST_USER_REFUSED_SHRUNK;
+    for (i = 0; i < backend->queue_count; i++) {
+        if (backend->vrings[i].device != NULL) {
+            virtq_vhost_user_vring_error(backend, i);
+        }
+    }
+}
+
 /* Some other thread has missed something: what follows the events sees to it. */
 static void woken(struct virtq_vhost_user_backend *backend)
 {
@@ -330,6 +352,8 @@ VIRTQ_API int virtq_vhost_user_backend_process(struct virtq_vhost_user_backend *
         case VIRTQ_PRIV_TLB_WAKE:
             woken(backend);
             break;
+        case VIRTQ_PRIV_FAULT_WAKE:
+            break;
         default:
             virtq_priv_vring_kicked(backend, events[i].data.u32);
         }
@@ -338,6 +362,10 @@ VIRTQ_API int virtq_vhost_user_backend_process(struct virtq_vhost_user_backend *
         virtq_priv_backend_retry(backend);
         virtq_priv_tlb_ask(&backend->tlb,
                            virtq_feature_has(backend->protocol, VHOST_USER_PROTOCOL_F_REPLY_ACK));
+    }
+    if (result == VIRTQ_OK && virtq_priv_fault_latched(&backend->mapped.fault)) {
+        break_rings(backend);
+        result = VIRTQ_EPEER;
     }
     if (result != VIRTQ_OK) {
         virtq_priv_backend_stop(backend);

@@ -15,6 +15,7 @@ int virtq_priv_mapped_init(struct virtq_priv_mapped *mapped,
     int error;
 
     memset(mapped, 0, sizeof(*mapped));
+    virtq_priv_fault_none(&mapped->fault);
     mapped->strict = (config->flags & VIRTQ_VHOST_USER_STRICT) != 0;
     mapped->window_last = UINT64_MAX;
     if (config->window_size != 0) {
@@ -27,12 +28,14 @@ int virtq_priv_mapped_init(struct virtq_priv_mapped *mapped,
                : virtq_guard_init(&mapped->guard, &mapped->direct.space, VIRTQ_GUARD_EPOCH);
 }
 
-static void unmap(struct virtq_priv_mapped_region *regions, uint32_t count)
+static void unmap(struct virtq_priv_mapped *mapped, struct virtq_priv_mapped_region *regions,
+                  uint32_t count)
 {
     uint32_t i;
 
     for (i = 0; i < count; i++) {
         if (regions[i].size != 0) {
+            virtq_priv_fault_drop(&mapped->fault, regions[i].mapping);
             (void)munmap(regions[i].mapping, regions[i].mapping_size);
         }
     }
@@ -40,10 +43,11 @@ static void unmap(struct virtq_priv_mapped_region *regions, uint32_t count)
 
 void virtq_priv_mapped_fini(struct virtq_priv_mapped *mapped)
 {
-    unmap(mapped->live, mapped->count);
-    unmap(mapped->retired, mapped->retired_count);
+    unmap(mapped, mapped->live, mapped->count);
+    unmap(mapped, mapped->retired, mapped->retired_count);
     mapped->count = 0;
     mapped->retired_count = 0;
+    virtq_priv_fault_part(&mapped->fault);
 }
 
 /* A range that is one: not empty, and its last byte has an address (L6). */
@@ -95,14 +99,15 @@ static void clip(const struct virtq_priv_mapped *mapped, struct virtq_priv_mappe
 
 /* Maps what is to be used of a region: from the page that it begins in to the page that it ends
  * in. */
-static uint32_t map_part(struct virtq_priv_mapped_region *region, int fd, bool strict)
+static uint32_t map_part(struct virtq_priv_mapped *mapped, struct virtq_priv_mapped_region *region,
+                         int fd)
 {
     const uint64_t most = INT64_MAX;
     const uint64_t offset = region->wire.mmap_offset + (region->first - region->wire.guest_address);
     const uint64_t page = page_of(fd);
     const uint64_t start = offset / page * page;
     uint64_t size = offset - start + region->size;
-    const uint32_t refusal = judge_file(fd, offset + region->size, strict);
+    const uint32_t refusal = judge_file(fd, offset + region->size, mapped->strict);
 
     if (refusal != VIRTQ_VHOST_USER_ACCEPTED) {
         return refusal;
@@ -120,6 +125,11 @@ static uint32_t map_part(struct virtq_priv_mapped_region *region, int fd, bool s
     if (region->mapping == MAP_FAILED) {
         return VIRTQ_VHOST_USER_REFUSED_MEMORY;
     }
+    if (!virtq_priv_fault_add(&mapped->fault, region->mapping, region->mapping_size,
+                              (size_t)page)) {
+        (void)munmap(region->mapping, region->mapping_size);
+        return VIRTQ_VHOST_USER_REFUSED_MEMORY;
+    }
     /* A guest's memory has no place in our core dumps. */
     (void)madvise(region->mapping, region->mapping_size, MADV_DONTDUMP);
     region->base = (unsigned char *)region->mapping + (offset - start);
@@ -127,7 +137,7 @@ static uint32_t map_part(struct virtq_priv_mapped_region *region, int fd, bool s
 }
 
 /* Judges one region, and maps what the window has of it. */
-static uint32_t map(const struct virtq_priv_mapped *mapped, struct virtq_priv_mapped_region *region,
+static uint32_t map(struct virtq_priv_mapped *mapped, struct virtq_priv_mapped_region *region,
                     const struct virtq_vhost_user_region *wire, int fd)
 {
     const uint64_t most = INT64_MAX;
@@ -138,8 +148,7 @@ static uint32_t map(const struct virtq_priv_mapped *mapped, struct virtq_priv_ma
     }
     *region = (struct virtq_priv_mapped_region){.wire = *wire};
     clip(mapped, region);
-    return region->size == 0 ? (uint32_t)VIRTQ_VHOST_USER_ACCEPTED
-                             : map_part(region, fd, mapped->strict);
+    return region->size == 0 ? (uint32_t)VIRTQ_VHOST_USER_ACCEPTED : map_part(mapped, region, fd);
 }
 
 /* Puts a region where its address belongs. */
@@ -210,7 +219,7 @@ uint32_t virtq_priv_mapped_set(struct virtq_priv_mapped *mapped,
         refusal = publish(mapped, fresh, count);
     }
     if (refusal != VIRTQ_VHOST_USER_ACCEPTED) {
-        unmap(fresh, done);
+        unmap(mapped, fresh, done);
         return refusal;
     }
     memcpy(mapped->retired + mapped->retired_count, mapped->live,
@@ -240,7 +249,7 @@ uint32_t virtq_priv_mapped_add(struct virtq_priv_mapped *mapped,
     insert(next, mapped->count, &fresh);
     refusal = publish(mapped, next, mapped->count + 1);
     if (refusal != VIRTQ_VHOST_USER_ACCEPTED) {
-        unmap(&fresh, 1);
+        unmap(mapped, &fresh, 1);
         return refusal;
     }
     mapped->count++;
@@ -285,7 +294,7 @@ void virtq_priv_mapped_reclaim(struct virtq_priv_mapped *mapped)
     /* Buffers in flight may lie there. The space no longer gives it to anybody. */
     if (mapped->retired_count != 0 && virtq_guard_held(&mapped->guard) == 0 &&
         (mapped->behind == NULL || virtq_guard_held(mapped->behind) == 0)) {
-        unmap(mapped->retired, mapped->retired_count);
+        unmap(mapped, mapped->retired, mapped->retired_count);
         mapped->retired_count = 0;
     }
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vhost_user_fault.h"
 #include "virtq/guard.h"
 #include "virtq/host/vhost_user_backend.h"
 #include "virtq/space/direct.h"
@@ -29,9 +30,10 @@ enum { VIRTQ_PRIV_RETIRED_MAX = 2 * VIRTQ_VHOST_USER_SLOTS_MAX };
 
 /** @brief All memory of one front-end. */
 struct virtq_priv_mapped {
-    struct virtq_direct direct; /**< What rings are given. */
-    struct virtq_guard guard;   /**< Whom a change waits for. */
-    struct virtq_guard *behind; /**< Whoever sees this memory through an IOTLB, or NULL. */
+    struct virtq_direct direct;    /**< What rings are given. */
+    struct virtq_guard guard;      /**< Whom a change waits for. */
+    struct virtq_priv_fault fault; /**< What becomes of it when it shrinks. */
+    struct virtq_guard *behind;    /**< Whoever sees this memory through an IOTLB, or NULL. */
     struct virtq_priv_mapped_region live[VIRTQ_VHOST_USER_SLOTS_MAX]; /**< Sorted by address. */
     struct virtq_priv_mapped_region retired[VIRTQ_PRIV_RETIRED_MAX];  /**< To be unmapped. */
     struct virtq_region regions[2][VIRTQ_VHOST_USER_SLOTS_MAX]; /**< The space's tables: ... */

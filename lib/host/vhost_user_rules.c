@@ -93,6 +93,7 @@ static const char *const refusals[] = {
     "connection ended in a message",
     "ring cannot be started",
     "no answer in time",
+    "memory became shorter",
 };
 
 static const struct rule *rule_of(uint32_t request)

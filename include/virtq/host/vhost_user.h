@@ -246,7 +246,9 @@ enum virtq_vhost_user_refusal {
     VIRTQ_VHOST_USER_REFUSED_SHORT = 15,  /**< The connection ended in the middle of a message. */
     VIRTQ_VHOST_USER_REFUSED_RING = 16,   /**< A ring that does not lie in memory, or whose base
                                                is impossible. */
-    VIRTQ_VHOST_USER_REFUSED_TIME = 17    /**< No answer in time. */
+    VIRTQ_VHOST_USER_REFUSED_TIME = 17,   /**< No answer in time. */
+    VIRTQ_VHOST_USER_REFUSED_SHRUNK = 18  /**< Memory that was there became shorter; see
+                                               ::VIRTQ_VHOST_USER_CATCH. */
 };
 
 /** @brief Judges a whole message by its request's row: size, descriptors, protocol feature, and

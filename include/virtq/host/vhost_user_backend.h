@@ -102,7 +102,10 @@ struct virtq_vhost_user_ops {
 /** @brief Flags of a struct virtq_vhost_user_backend_config. */
 enum virtq_vhost_user_backend_flag {
     /** Memory whose file could become shorter is refused: access to it would end this program. */
-    VIRTQ_VHOST_USER_STRICT = 1
+    VIRTQ_VHOST_USER_STRICT = 1,
+    /** Where such memory is taken, an access to it breaks this back-end and nothing else. The
+     * handler has to be installed: virtq_vhost_user_fault_install(). */
+    VIRTQ_VHOST_USER_CATCH = 2
 };
 
 /** @brief How a back-end is to be. Begin with #VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT. */
@@ -151,7 +154,8 @@ virtq_vhost_user_backend_size(const struct virtq_vhost_user_backend_config *conf
  * @param size    its bytes, at least virtq_vhost_user_backend_size()
  * @param config  read during the call only
  * @param backend result: inside `memory`
- * @return 0; VIRTQ_EINVAL (configuration or alignment) or VIRTQ_ENOMEM (memory too small, or no
+ * @return 0; VIRTQ_EINVAL (configuration, alignment, or there is no handler for
+ * ::VIRTQ_VHOST_USER_CATCH) or VIRTQ_ENOMEM (memory too small, or no
  * descriptor to be had): nothing is kept, and the socket is still the caller's. Any thread. */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_backend_init(
     void *memory, size_t size, const struct virtq_vhost_user_backend_config *config,
