@@ -133,6 +133,8 @@ struct engine {
     int file;
     uint32_t flags; /* Of virtq_blk_request_run(). */
     bool untold;    /* Buffers are used, and the driver has not been told. */
+    bool log;       /* Note where buffers lie: */
+    uint64_t popped, bad, lowest, highest;
     struct virtq_blk_queue *requests;
     void *memory;
     struct uring uring;
@@ -224,6 +226,23 @@ static inline bool engine_reap(struct engine *engine)
     return any;
 }
 
+/* Notes where in the guest's memory a buffer lies. */
+static inline void engine_note(struct engine *engine, const struct virtq_chain *chain)
+{
+    for (uint32_t i = 0; i < chain->readable + chain->writable; i++) {
+        virtq_addr_t first;
+
+        if (virtq_vhost_user_backend_locate(engine->backend, chain->pieces[i].base, &first) == 1) {
+            const uint64_t last = first + chain->pieces[i].len - 1;
+
+            engine->highest = last > engine->highest ? last : engine->highest;
+            engine->lowest = engine->lowest == 0 || first < engine->lowest ? first : engine->lowest;
+        }
+    }
+    engine->popped++;
+    engine->bad += chain->reason != VIRTQ_REASON_NONE;
+}
+
 /* Does all that there is to do, within a burst; takes new requests if it may. 1: something was
  * done; 0: nothing; VIRTQ_EMISS or VIRTQ_EBROKEN: nothing can be taken. */
 static inline int engine_look(struct engine *engine, bool takes)
@@ -233,6 +252,9 @@ static inline int engine_look(struct engine *engine, bool takes)
     int got = 0;
 
     while (takes && (got = virtq_blk_queue_pop(engine->requests, &request)) == 1) {
+        if (engine->log) {
+            engine_note(engine, &request->chain);
+        }
         engine_begin(engine, request);
         busy = true;
     }

@@ -14,6 +14,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
@@ -38,7 +39,7 @@ struct disk {
     struct virtq_blk_disk is;
     struct virtq_vhost_user_backend *backend;
     int file;
-    int read_only, sync;
+    int read_only, sync, log;
     bool waits;      /* The file may have to be waited for. */
     uint32_t polls;  /* How often a ring is looked at before its thread sleeps. */
     uint32_t stable; /* VIRTQ_BLK_STABLE for a driver that does not flush. */
@@ -115,6 +116,7 @@ static int started(void *opaque, uint32_t index)
     ring->engine.index = index;
     ring->engine.file = disk->file;
     ring->engine.flags = disk->stable;
+    ring->engine.log = disk->log;
     if (engine_open(&ring->engine, &disk->is, disk->waits) == 0 && ring->wake >= 0 &&
         pthread_create(&ring->thread, NULL, ring_thread, ring) == 0) {
         return 0;
@@ -132,14 +134,23 @@ static void stopping(void *opaque, uint32_t index)
     __atomic_store_n(&ring->stop, 1u, __ATOMIC_RELEASE);
     wake(opaque, index);
     (void)pthread_join(ring->thread, NULL);
+    if (ring->engine.log) {
+        printf("ring %u: %" PRIu64 " buffers, %" PRIu64 " bad, from %#" PRIx64 " to %#" PRIx64 "\n",
+               index, ring->engine.popped, ring->engine.bad, ring->engine.lowest,
+               ring->engine.highest);
+    }
     engine_close(&ring->engine);
     (void)close(ring->wake);
 }
 
 static void features(void *opaque, uint64_t accepted)
 {
-    ((struct disk *)opaque)->stable =
-        virtq_feature_has(accepted, VIRTIO_BLK_F_FLUSH) ? 0 : VIRTQ_BLK_STABLE;
+    struct disk *disk = opaque;
+
+    disk->stable = virtq_feature_has(accepted, VIRTIO_BLK_F_FLUSH) ? 0 : VIRTQ_BLK_STABLE;
+    if (disk->log) {
+        printf("features %#" PRIx64 "\n", accepted);
+    }
 }
 
 static int config_read(void *opaque, uint32_t offset, void *data, uint32_t len)
@@ -183,17 +194,22 @@ static const char usage[] =
     "  --serial=TEXT       up to 20 bytes (virtq)\n"
     "  --poll=LOOKS        looks at a ring before its thread sleeps (200)\n"
     "  --sync              wait for the file; no io_uring\n"
+    "  --only=FIRST:BYTES  of the guest's memory map and use only this, in hexadecimal\n"
+    "  --log               say what the guest accepts, and where its buffers lie\n"
     "  --help              this text\n"
     "Ends in order on SIGINT and SIGTERM. Exit codes: 0 ended; 1 an error; 2 wrong usage.\n";
 
-static void options(struct disk *disk, int argc, char **argv)
+static void options(struct disk *disk, struct virtq_vhost_user_backend_config *config, int argc,
+                    char **argv)
 {
-    enum { OF_NONE, OF_QUEUES, OF_BLOCK, OF_POLLS, OF_SERIAL };
+    enum { OF_NONE, OF_QUEUES, OF_BLOCK, OF_POLLS, OF_SERIAL, OF_ONLY };
     int help = argc == 1;
     const struct option names[] = {{"serial", required_argument, NULL, OF_SERIAL},
                                    {"queues", required_argument, NULL, OF_QUEUES},
                                    {"block-size", required_argument, NULL, OF_BLOCK},
                                    {"poll", required_argument, NULL, OF_POLLS},
+                                   {"only", required_argument, NULL, OF_ONLY},
+                                   {"log", no_argument, &disk->log, 1},
                                    {"read-only", no_argument, &disk->read_only, 1},
                                    {"sync", no_argument, &disk->sync, 1},
                                    {"help", no_argument, &help, 1},
@@ -214,6 +230,10 @@ static void options(struct disk *disk, int argc, char **argv)
 
             good = *optarg >= '0' && *optarg <= '9' && *rest == '\0' && value <= most[name];
             *numbers[name] = (uint32_t)value;
+        } else if (name == OF_ONLY) {
+            good = sscanf(optarg, "%" SCNx64 ":%" SCNx64, &config->window_first,
+                          &config->window_size) == 2 &&
+                   config->window_size != 0;
         } else {
             good = name == OF_NONE;
         }
@@ -239,7 +259,7 @@ int main(int argc, char **argv)
 
     disk.is.queues = 4;
     memcpy(disk.is.serial, "virtq", 5);
-    options(&disk, argc, argv);
+    options(&disk, &config, argc, argv);
     if (open_disk(&disk, argv[optind + 1]) != 0) {
         return EXIT_FAILURE;
     }

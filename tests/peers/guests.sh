@@ -15,6 +15,7 @@ order=off     # whether buffers are to be used in order
 iommu=no      # whether there is a virtio-iommu in front of the disk
 more=         # of what a guest is to say of its queues: a regular expression
 served=no     # whether the disk is ours: examples/vhost-user-blk, with the guest's memory shared
+serving=()    # options of that disk
 modules=()    # of the core, beyond what every guest uses
 seconds=${VIRTQ_PEERS_SECONDS:-60} # after which a guest is ended
 runtime=(-lgcc) # what the compiler calls by itself
@@ -78,11 +79,12 @@ guest_build() {
     "$CC" -std=c11 -O2 -Wall -Wextra -Werror "$peers/image.c" -o "$work/image"
 }
 
-# serve SOCKET LOG COMMAND...: a back-end; then it can be connected to
+# serve SOCKET LOG COMMAND...: a back-end; then it can be connected to. What it says goes to LOG, or, but for errors, to $said.
 serve() {
     local socket=$1 log=$2 try
     shift 2
-    "$@" >"$log" 2>&1 &
+    rm -f "$log" "${said:-$log}"
+    "$@" >>"${said:-$log}" 2>>"$log" &
     backend=$!
     trap 'kill "$backend" 2>/dev/null || true; rm -rf "$scratch"' EXIT
     for ((try = 0; try < 100; try++)); do
@@ -92,9 +94,10 @@ serve() {
     fail "no back-end: $(cat "$log")"
 }
 
-# serve_disk IMAGE LOG: our disk at the socket $served
+# serve_disk IMAGE LOG: our disk at the socket $served; what it says beyond errors is in LOG.said
 serve_disk() {
-    serve "$served" "$2" "$VIRTQ_BUILD/examples/vhost-user-blk" "$served" "$1"
+    local said=$2.said
+    serve "$served" "$2" "$VIRTQ_BUILD/examples/vhost-user-blk" "${serving[@]}" "$served" "$1"
 }
 
 # serve_end LABEL: asks it to end, which it does in order, having refused nothing

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -83,6 +84,27 @@ static void say_memory(uint32_t number, const uint8_t *memory, size_t size)
     }
     printf("guest: thread %u has memory from %#llx to %#llx\n", (unsigned)number,
            (unsigned long long)lowest, (unsigned long long)highest);
+}
+
+/* Where the kernel has its pool of bounce buffers, if it says so. */
+static void say_pool(void)
+{
+    const int most = 1 << 20;
+    char *log = calloc((size_t)most + 1, 1);
+    const char *said;
+
+    if (log == NULL || klogctl(3 /* SYSLOG_ACTION_READ_ALL */, log, most) < 0) {
+        failed("the kernel's log");
+    }
+    said = strstr(log, "software IO TLB: mapped [mem ");
+    if (said != NULL) {
+        unsigned long long first = 0;
+        unsigned long long end = 0;
+
+        (void)sscanf(strchr(said, '['), "[mem %llx-%llx", &first, &end);
+        printf("guest: pool %#llx to %#llx\n", first, end - 1);
+    }
+    free(log);
 }
 
 /* Memory for each thread; it stays where it is. */
@@ -348,6 +370,7 @@ int main(int argc, char **argv)
         printf("guest: failed: 1 to %u threads\n", (unsigned)THREADS_MAX);
         return EXIT_FAILURE;
     }
+    say_pool();
     place_workers();
     open_disk();
     say_features();

@@ -111,7 +111,7 @@ disk_sectors=8192
 disk_threads=4
 disk_ops=400   # of each thread, in a round
 disk_rounds=1  # between them the driver is unbound and bound
-disk_queues=1  # of the device
+disk_queues=1    # of the device
 disk_ballast=0   # MiB; see disk.c
 disk_iommu=none  # how Linux is to say that addresses are translated
 
@@ -148,6 +148,19 @@ disk_run() {
     disk_said "$label" "^guest: passed"
     rm -f "$disk"
     linux_pass "$label" "$(sed -nE 's/^guest: (features .*)\r?/\1/p' "$log" | tail -n 1)"
+}
+
+# disk_buffers LABEL: prints the first and the last address of all buffers that our disk saw, of the last driver that it had; none of them was bad.
+# The disk was to run with --log.
+disk_buffers() {
+    local lowest=0 highest=0 first last
+    while read -r first last; do
+        ((lowest != 0 && lowest <= first)) || lowest=$((first))
+        ((highest >= last)) || highest=$((last))
+    done < <(sed -nE '/^features /h; /^ring /H; ${x; p}' "$work/$1.backend.said" |
+        sed -nE 's/^ring [0-9]+: [1-9][0-9]* buffers, 0 bad, from (0x[0-9a-f]+) to (0x[0-9a-f]+)$/\1 \2/p')
+    ! sed -nE '/^features /h; /^ring /H; ${x; p}' "$work/$1.backend.said" | grep -q " [1-9][0-9]* bad" || lowest=0
+    echo "$lowest $highest"
 }
 
 # disk_said LABEL PATTERN: or the test fails.
