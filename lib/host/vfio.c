@@ -22,7 +22,7 @@ static bool system_legal(const struct virtq_vfio_system *system)
 {
     return system->size >= sizeof(*system) && system->open != NULL && system->close != NULL &&
            system->ioctl != NULL && system->read != NULL && system->write != NULL &&
-           system->map != NULL && system->unmap != NULL;
+           system->map != NULL && system->unmap != NULL && system->populate != NULL;
 }
 
 static int make_type1(struct virtq_vfio *vfio)

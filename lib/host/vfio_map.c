@@ -36,6 +36,15 @@ static int judge(const struct virtq_vfio *vfio, const struct virtq_region *range
     return usable(vfio, range) ? 0 : VIRTQ_EFAULT;
 }
 
+/* A page that was never written would be pinned as the page of zeros, which stays that when the
+ * program writes. Memory that cannot be written has no such page to lose: that is no failure. */
+static void populate(const struct virtq_vfio *vfio, const struct virtq_region *range)
+{
+    const struct virtq_vfio_system *system = vfio->system;
+
+    (void)system->populate(system->context, range->base, (size_t)(range->last - range->first) + 1);
+}
+
 static int map_type1(const struct virtq_vfio *vfio, const struct virtq_region *range)
 {
     struct vfio_iommu_type1_dma_map map = {.argsz = sizeof(map),
@@ -45,6 +54,9 @@ static int map_type1(const struct virtq_vfio *vfio, const struct virtq_region *r
 
     map.flags |= (range->permissions & VIRTQ_PERMISSION_READ) != 0 ? VFIO_DMA_MAP_FLAG_READ : 0u;
     map.flags |= (range->permissions & VIRTQ_PERMISSION_WRITE) != 0 ? VFIO_DMA_MAP_FLAG_WRITE : 0u;
+    if ((range->permissions & VIRTQ_PERMISSION_WRITE) == 0) {
+        populate(vfio, range);
+    }
     return virtq_priv_vfio_call(vfio, vfio->fd, VFIO_IOMMU_MAP_DMA, &map);
 }
 

@@ -67,9 +67,19 @@ static void system_unmap(void *context, void *base, size_t len)
     (void)munmap(base, len);
 }
 
+#ifndef MADV_POPULATE_WRITE
+#    define MADV_POPULATE_WRITE 23
+#endif
+
+static int system_populate(void *context, void *base, size_t len)
+{
+    (void)context;
+    return madvise(base, len, MADV_POPULATE_WRITE) != 0 ? -errno : 0;
+}
+
 static const struct virtq_vfio_system system_calls = {
     sizeof(system_calls), NULL,         system_open, system_close, system_ioctl,
-    system_read,          system_write, system_map,  system_unmap};
+    system_read,          system_write, system_map,  system_unmap, system_populate};
 
 const struct virtq_vfio_system *virtq_vfio_system_linux(void)
 {

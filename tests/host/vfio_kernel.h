@@ -159,13 +159,24 @@ static void kernel_munmap(void *context, void *base, size_t len)
     cr_assert(base == (void *)kernel->bar && len == KERNEL_BAR);
 }
 
+static int kernel_populate(void *context, void *base, size_t len)
+{
+    struct kernel *kernel = context;
+
+    kernel->populated[0] = (uintptr_t)base;
+    kernel->populated[1] = len;
+    kernel->populated_count++;
+    return -EFAULT; /* as memory that cannot be written */
+}
+
 /* A machine as they are: a hole for interrupts, 48 bits, 4 KiB and 2 MiB pages. */
 static void kernel_start(struct kernel *kernel)
 {
     memset(kernel, 0, sizeof(*kernel));
-    kernel->system = (struct virtq_vfio_system){
-        sizeof(kernel->system), kernel,      kernel_open,  kernel_close, kernel_ioctl, kernel_read,
-        kernel_write,           kernel_mmap, kernel_munmap};
+    kernel->system = (struct virtq_vfio_system){sizeof(kernel->system), kernel,       kernel_open,
+                                                kernel_close,           kernel_ioctl, kernel_read,
+                                                kernel_write,           kernel_mmap,  kernel_munmap,
+                                                kernel_populate};
     kernel->limit = KERNEL_MAPPINGS;
     kernel->ranges[0] = (struct virtq_vfio_range){0, 0xfedfffff};
     kernel->ranges[1] = (struct virtq_vfio_range){0xfef00000, UINT64_C(0xffffffffffff)};

@@ -61,6 +61,8 @@ struct kernel {
     unsigned calls; /* of ioctl() */
     bool iommu_set;
     unsigned resets;
+    uint64_t populated[2]; /* what got pages last: first byte, bytes */
+    unsigned populated_count;
     int events[8];
     unsigned event_count;
     unsigned char config[256];

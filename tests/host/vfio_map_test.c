@@ -70,6 +70,27 @@ Test(vfio_map, m3_the_kernel_gets_each_range_with_its_own_permission)
     }
 }
 
+Test(vfio_map, memory_that_is_only_read_gets_pages_before_it_is_pinned)
+{
+    static struct kernel_space space;
+
+    EACH_KIND(&space)
+    {
+        const struct virtq_region ranges[] = {range_at(16, 1, WRITE), range_at(17, 2, READ),
+                                              range_at(30, 1, READ | WRITE)};
+
+        cr_assert_eq(map(&space, ranges, 3), 0);
+        if (kind == VIRTQ_VFIO_TYPE1) {
+            cr_assert_eq(space.kernel.populated_count, 1);
+            cr_assert_eq(space.kernel.populated[0], (uintptr_t)memory);
+            cr_assert_eq(space.kernel.populated[1], 2 * KERNEL_PAGE);
+        } else {
+            cr_assert_eq(space.kernel.populated_count, 0);
+        }
+        cr_assert_eq(unmap(&space, ranges, 3), 0);
+    }
+}
+
 Test(vfio_map, neighbours_are_unmapped_in_one_call_up_and_down)
 {
     static struct kernel_space space;

@@ -10,9 +10,14 @@
  * else. It is a backend of both iommu spaces (space/iommu.h, space/iommu_queue.h), and knows which
  * addresses their allocator may hand out.
  *
- * Mapped memory is pinned: it counts against RLIMIT_MEMLOCK, and must not be given to a child of
- * fork() that writes it. Strict spaces make a system call for each segment and one for each buffer
- * that comes back; persistent ones make none.
+ * Mapped memory is pinned: it counts against RLIMIT_MEMLOCK. What is private to the program must
+ * not be mapped when it calls fork(): the pages that are pinned may become the child's. Strict
+ * spaces make one or two system calls for each segment, and one for each buffer that comes back;
+ * persistent ones make none.
+ *
+ * Until Linux 6.2 a page of private memory that was never written is pinned, if the device may only
+ * read it, as the page of zeros that all programs share; and the device goes on to read that. So
+ * such memory gets its pages before it is mapped with type 1.
  *
  * No allocation, no thread. System calls go through a table, which a caller may replace.
  */
@@ -83,6 +88,12 @@ struct virtq_vfio_system {
      * @param base    what was mapped
      * @param len     bytes */
     void (*unmap)(void *context, void *base, size_t len);
+    /** @brief An madvise(MADV_POPULATE_WRITE): gives private memory pages of its own.
+     * @param context as above
+     * @param base    whole pages
+     * @param len     bytes
+     * @return 0, or a negative errno */
+    int (*populate)(void *context, void *base, size_t len);
 };
 
 /** @brief The system calls of Linux.

@@ -8,7 +8,7 @@
 
 #define BYTES_MAX 4096u
 
-static uint8_t answers[2][BYTES_MAX + 16];
+static uint8_t *answers[2]; /* BYTES_MAX, and what lies behind */
 
 static void ask(struct queue *queue, uint8_t *answer, uint32_t bytes)
 {
@@ -75,8 +75,12 @@ static void traffic(struct queue *queue, const char *how)
 
 void entropy_run(struct transport *transport, struct virtq_space *space)
 {
+    struct memory_mark mark = memory_marked();
     struct queue queue;
 
+    for (unsigned i = 0; i < 2; i++) {
+        answers[i] = memory_shared(BYTES_MAX + 16, 64);
+    }
     transport_open(transport, QUEUE_FEATURES);
     queue_open(&queue, transport, 0, space);
     transport_start(transport);
@@ -87,4 +91,5 @@ void entropy_run(struct transport *transport, struct virtq_space *space)
     }
     transport_stop(transport);
     queue_close(&queue);
+    memory_release(mark);
 }

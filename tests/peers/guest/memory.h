@@ -9,6 +9,7 @@
 /* How much had been taken at some moment. */
 struct memory_mark {
     size_t private_bytes;
+    size_t seen_bytes;
     unsigned shared_pieces;
 };
 
@@ -17,6 +18,11 @@ void memory_share(struct virtq_bar *region);
 
 void *memory_private(size_t size, size_t align);
 void *memory_shared(size_t size, size_t align);
+
+/* Where memory_shared() takes from while there is no region: whole pages, with nothing else in
+ * them.
+ */
+void memory_seen(void **pages, size_t *bytes);
 
 struct memory_mark memory_marked(void);
 
