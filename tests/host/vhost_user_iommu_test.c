@@ -81,6 +81,42 @@ Test(host_iommu, a_ring_waits_until_all_of_it_is_mapped)
     }
 }
 
+/* Page by page, from the last one of its three areas to the first: not before all of it is there.
+ */
+Test(host_iommu, m3_a_ring_that_is_mapped_in_part_does_not_run)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        const uint64_t first = iommu_first[0] + frontend_ring_at(0);
+        struct iommu io;
+        uint64_t page;
+
+        iommu_open(&io, formats[i]);
+        io.silent = true;
+        iommu_start(&io, 0, formats[i], 256);
+        page = (first + io.f.layout.size - 1) & ~(uint64_t)(IOMMU_PAGE - 1);
+        cr_assert(page > first);
+        for (; page >= first; page -= IOMMU_PAGE) {
+            cr_assert_eq(io.f.started, 0u);
+            cr_assert_eq(iommu_tell(&io, VHOST_USER_IOTLB_UPDATE, page, IOMMU_PAGE,
+                                    iommu_page(&io, page)->user, IOMMU_BOTH),
+                         0);
+            iommu_run(&io);
+        }
+        cr_assert_eq(io.f.started, 1u);
+        /* And the last page alone is gone again: it waits, whatever is in the others. */
+        iommu_invalidate(&io, first + io.f.layout.size - 1, 1);
+        frontend_add(&io.f, 0, 0);
+        frontend_kick(&io.f, 0);
+        iommu_run(&io);
+        cr_assert_eq(frontend_take(&io.f, 0), 0u);
+        io.silent = false;
+        iommu_answer(&io, &io.last, true);
+        iommu_run(&io);
+        cr_assert_eq(frontend_take(&io.f, 0), 1u);
+        iommu_close(&io);
+    }
+}
+
 Test(host_iommu, a_ring_that_waits_can_be_stopped_and_started_elsewhere)
 {
     struct iommu io;
@@ -348,9 +384,13 @@ Test(host_iommu, an_update_may_reach_over_regions_and_nothing_beyond_them)
 {
     struct iommu io;
     struct virtq_vhost_user_slot slot = {0, {0x8000000, 0x10000, 0, 0}};
+    struct virtq_vhost_user_memory memory = {.count = 2};
     unsigned before;
+    int fds[2];
 
     iommu_open(&io, SPLIT_FEATURES);
+    fds[0] = io.f.file;
+    fds[1] = io.f.file;
     /* Right behind the second region, as the front-end sees it. */
     slot.region.user_address = frontend_user[1] + FRONTEND_REGION;
     cr_assert_eq(frontend_try(&io.f, VHOST_USER_ADD_MEM_REG, &slot, sizeof(slot), &io.f.file, 1),
@@ -367,6 +407,12 @@ Test(host_iommu, an_update_may_reach_over_regions_and_nothing_beyond_them)
     /* Memory that goes takes all translations along. */
     cr_assert_eq(frontend_try(&io.f, VHOST_USER_REM_MEM_REG, &slot, sizeof(slot), NULL, 0), 0);
     before = io.misses;
+    iommu_traffic(&io, 0, 4);
+    cr_assert(io.misses > before);
+    memory.regions[0] = frontend_region(1);
+    memory.regions[1] = frontend_region(0);
+    before = io.misses;
+    cr_assert_eq(frontend_try(&io.f, VHOST_USER_SET_MEM_TABLE, &memory, 8 + 2 * 32, fds, 2), 0);
     iommu_traffic(&io, 0, 4);
     cr_assert(io.misses > before);
     cr_assert_eq(virtq_vhost_user_backend_mapped(io.f.backend), 2u * FRONTEND_REGION);
