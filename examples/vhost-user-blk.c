@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/vfs.h>
+#include <virtq/host/vhost_user_fault.h>
 #include <virtq/virtq.h>
 
 #include "block_engine.h"
@@ -272,6 +273,10 @@ int main(int argc, char **argv)
     config.config_size = VIRTQ_BLK_CONFIG_SIZE;
     config.ops = &ops;
     config.opaque = &disk;
+    /* A front-end that makes its memory shorter ends its own connection, and not this program. */
+    if (virtq_vhost_user_fault_install() == 0) {
+        config.flags |= VIRTQ_VHOST_USER_CATCH;
+    }
     result = serve_all(argv[optind], serve_signals(), &config, &disk.backend);
     if (!disk.read_only && fdatasync(disk.file) != 0) {
         perror(argv[optind + 1]);
