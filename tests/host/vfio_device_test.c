@@ -77,7 +77,9 @@ Test(vfio_device, interrupts_go_to_the_eventfds_that_were_given)
     cr_assert_eq(space.kernel.event_count, 3);
     cr_assert(space.kernel.events[0] == 41 && space.kernel.events[1] == -1 &&
               space.kernel.events[2] == 43);
+    space.kernel.calls = 0;
     cr_assert_eq(virtq_vfio_device_interrupts(&space.device, fds, 4), VIRTQ_EINVAL);
+    cr_assert_eq(space.kernel.calls, 1); /* how many there are */
     cr_assert_eq(space.kernel.event_count, 3);
     cr_assert_eq(virtq_vfio_device_interrupts(&space.device, NULL, 0), 0);
     cr_assert_eq(space.kernel.event_count, 0);

@@ -191,6 +191,8 @@ Test(vfio_map, what_cannot_be_mapped_is_refused_before_the_kernel_is_asked)
         ranges[0] = ranges[1] = good;
         ranges[1].last -= 1;
         cr_assert_eq(unmap(&space, ranges, 2), VIRTQ_EINVAL);
+        ranges[1] = (struct virtq_region){0, UINT64_MAX, memory, READ};
+        cr_assert_eq(unmap(&space, ranges, 2), VIRTQ_EINVAL);
         cr_assert_eq(space.kernel.calls, 0);
     }
 }
@@ -229,6 +231,9 @@ Test(vfio_map, l6_the_last_page_of_all_can_be_mapped)
         space.kernel.calls = 0;
         cr_assert_eq(unmap(&space, top, 3), 0);
         cr_assert_eq(space.kernel.calls, 2); /* what is at 0 is no neighbour of what is on top */
+        cr_assert_eq(space.kernel.count, 0);
+        cr_assert_eq(map(&space, top + 1, 2), 0);
+        cr_assert_eq(unmap(&space, (const struct virtq_region[]){top[2], top[1]}, 2), 0);
         cr_assert_eq(space.kernel.count, 0);
         kernel_space_close(&space);
     }

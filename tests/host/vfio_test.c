@@ -57,6 +57,11 @@ Test(vfio, addresses_outside_what_is_usable_are_never_handed_out)
         count++;
     }
     cr_assert_eq(count, 8);
+    cr_assert_eq(virtq_vfio_init_iova(&space.vfio, 0, UINT64_MAX, &iova, entries, 64), 0);
+    for (count = 0; virtq_iova_alloc(&iova, KERNEL_PAGE, 0, UINT64_MAX, &addr) == 0; count++) {
+        cr_assert(addr >= 0x1000 && addr <= 0xe000);
+    }
+    cr_assert_eq(count, 10);
     cr_assert_eq(virtq_vfio_init_iova(&space.vfio, 0x5000, 0x5fff, &iova, entries, 64), 0);
     cr_assert_eq(virtq_iova_alloc(&iova, 1, 0, UINT64_MAX, &addr), VIRTQ_ETOOBIG);
     cr_assert_eq(virtq_vfio_init_iova(&space.vfio, 0xf000, UINT64_MAX, &iova, entries, 64),
@@ -277,6 +282,7 @@ Test(vfio, an_answer_that_makes_no_sense_is_refused)
     EXPECT(bad.info.argsz = (uint32_t)offsetof(struct nonsense, ranges));
     EXPECT(bad.header.next = bad.info.cap_offset);
     EXPECT(bad.header.next = 4);
+    EXPECT((bad.header.id = 9, bad.header.next = bad.info.cap_offset));
     EXPECT(bad.count = UINT32_MAX);
     EXPECT(bad.count = 4);
     EXPECT(bad.ranges[1].start = 0x3000);

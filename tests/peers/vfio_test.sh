@@ -8,27 +8,27 @@ set -euo pipefail
 linux_setup vfio
 "$CC" -std=c11 -O2 -Wall -Wextra -Werror "$peers/image.c" -o "$work/image"
 
-# vfio_setup KERNEL MODULE...: its initial file system, with the program; and other modules than those of VFIO
+# vfio_setup KERNEL MODULE...: its initial file system, with the program; and modules that VFIO's are not enough without
 vfio_setup() {
     local name=$1
     shift
     linux_kernel "$name"
     linux_program "$name" "$work/vfio-$name" -D_GNU_SOURCE -DGUEST_PCI -DGUEST_DMA -DGUEST_MSIX=1 -I "$VIRTQ_SOURCE/include" -I "$VIRTQ_BUILD/include" \
         "$peers"/vfio/*.c "$peers"/guest/{block,console,entropy,main,memory,mmio,pci,queue,refusal,transport}.c "$VIRTQ_HOST_STATIC" "$VIRTQ_STATIC"
-    linux_initrd "$name" "$work/vfio-$name.gz" "$work/vfio-$name" irqbypass ${vfio_modules-} vfio vfio_iommu_type1 vfio-pci-core vfio-pci "$@"
+    linux_initrd "$name" "$work/vfio-$name.gz" "$work/vfio-$name" irqbypass "$@" vfio vfio_iommu_type1 vfio-pci-core vfio-pci
 }
 
 # vfio_run LABEL KERNEL PROPERTIES EXPECT KERNEL-ARGUMENTS PROGRAM-ARGUMENTS QEMU-ARGUMENT...
 vfio_run() {
     local label=$1 name=$2 properties=$3 expect=$4 append=$5 arguments=$6 disk=$work/$1.img log=$work/$1.log line
     shift 6
-    "$work/image" make "$disk" $sectors
+    "$work/image" make "$disk" "$sectors"
     linux_run "$label" "$name" "$work/vfio-$name.gz" "$append loglevel=1 -- $arguments" "$@" \
         -device pcie-root-port,id=port1,chassis=1,slot=1 -device pcie-root-port,id=port2,chassis=2,slot=2 \
         -drive "if=none,id=d0,format=raw,file=$disk" -object rng-builtin,id=r0 \
         -device "virtio-blk-pci,bus=port1,drive=d0,serial=virtq,iommu_platform=on$properties" \
         -device "virtio-rng-pci,bus=port2,rng=r0,iommu_platform=on$properties"
-    "$work/image" check "$disk" $sectors || fail "$label: the disk does not hold what the guest wrote"
+    "$work/image" check "$disk" "$sectors" || fail "$label: the disk does not hold what the guest wrote"
     for line in "^guest: passed" "^blk: by interrupt $expect" "^rng: by interrupt $expect .*interrupts=37"; do
         grep -qE "$line" "$log" || { cat "$log" >&2; fail "$label: the guest did not say: $line"; }
     done
@@ -44,7 +44,7 @@ vfio_vtd() {
         "$policy $*" -device "intel-iommu,intremap=on,device-iotlb=on,aw-bits=48"
 }
 
-vfio_modules=vfio_virqfd vfio_setup amd64-6.1
+vfio_setup amd64-6.1 vfio_virqfd
 vfio_vtd strict off
 if [ "${VIRTQ_PEERS:-quick}" = all ]; then
     vfio_vtd strict on
