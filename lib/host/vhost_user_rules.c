@@ -94,6 +94,7 @@ static const char *const refusals[] = {
     "ring cannot be started",
     "no answer in time",
     "memory became shorter",
+    "ring outside of the memory given",
 };
 
 static const struct rule *rule_of(uint32_t request)

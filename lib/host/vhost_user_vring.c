@@ -133,6 +133,9 @@ uint32_t virtq_priv_vring_start(struct virtq_vhost_user_backend *backend, uint32
         vring->waits = 1;
         return VIRTQ_VHOST_USER_ACCEPTED;
     }
+    if (error == VIRTQ_EFAULT || error == VIRTQ_EPERM) {
+        return VIRTQ_VHOST_USER_REFUSED_PLACE;
+    }
     if (error != VIRTQ_OK ||
         virtq_guard_join(vring->translated ? &backend->tlb.guard : &backend->mapped.guard,
                          &vring->user) != VIRTQ_OK) {

@@ -335,7 +335,7 @@ Test(host_rules, names_are_there_for_every_number)
     cr_assert_eq(strcmp(virtq_vhost_user_request_name(VHOST_USER_NONE), "?"), 0);
     cr_assert_eq(strcmp(virtq_vhost_user_request_name(UINT32_MAX), "?"), 0);
     cr_assert_eq(strcmp(virtq_vhost_user_refusal_name(UINT32_MAX), "?"), 0);
-    for (uint32_t i = 0; i <= VIRTQ_VHOST_USER_REFUSED_SHRUNK; i++) {
+    for (uint32_t i = 0; i <= VIRTQ_VHOST_USER_REFUSED_PLACE; i++) {
         cr_assert(strlen(virtq_vhost_user_refusal_name(i)) > 4);
     }
     cr_assert_eq(virtq_vhost_user_answered(VHOST_USER_GET_CONFIG, 0), 0);

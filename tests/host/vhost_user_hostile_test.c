@@ -255,7 +255,7 @@ Test(host_hostile, a_ring_that_cannot_be_is_not_started)
         cr_assert_eq(frontend_try(&f, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0), 0);
         cr_assert_eq(frontend_try(&f, VHOST_USER_SET_VRING_KICK, &one, 8, &f.kick[1], 1), 1, "%u",
                      i);
-        cr_assert_eq(f.last_refusal, REFUSED(RING), "%u", i);
+        cr_assert_eq(f.last_refusal, i >= 1 && i <= 3 ? REFUSED(PLACE) : REFUSED(RING), "%u", i);
         cr_assert(virtq_vhost_user_vring_device(f.backend, 1) == NULL);
         frontend_traffic(&f, 0, 4);
     }

@@ -127,7 +127,7 @@ Test(host_iommu_hostile, a_ring_that_is_refused_its_pages_is_told_as_broken)
     iommu_page(&io, iommu_first[0] + frontend_ring_at(0))->permissions = 0;
     iommu_start(&io, 0, FEATURES, 8);
     cr_assert_eq(io.f.started, 0u);
-    cr_assert_eq(io.f.last_refusal, (uint32_t)VIRTQ_VHOST_USER_REFUSED_RING);
+    cr_assert_eq(io.f.last_refusal, (uint32_t)VIRTQ_VHOST_USER_REFUSED_PLACE);
     cr_assert_eq(read(err, &count, sizeof(count)), (ssize_t)sizeof(count));
     /* Mapped to be read only, a ring cannot be used either. */
     iommu_page(&io, iommu_first[0] + frontend_ring_at(0))->permissions = IOMMU_READ;

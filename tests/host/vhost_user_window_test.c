@@ -103,7 +103,7 @@ Test(host_window, a_ring_outside_of_it_is_refused_by_name)
     cr_assert_eq(virtq_layout_init((enum virtq_format)made.format, 8, &f.layout), 0);
     frontend_describe(&f, 0, 8, 0);
     cr_assert_eq(frontend_kick_message(&f, 0), 1);
-    cr_assert_eq(f.last_refusal, (uint32_t)VIRTQ_VHOST_USER_REFUSED_RING);
+    cr_assert_eq(f.last_refusal, (uint32_t)VIRTQ_VHOST_USER_REFUSED_PLACE);
     cr_assert_eq(f.started, 0u);
     frontend_close(&f);
 }

@@ -244,11 +244,13 @@ enum virtq_vhost_user_refusal {
     VIRTQ_VHOST_USER_REFUSED_SEAL = 13,   /**< Memory that its owner could make shorter. */
     VIRTQ_VHOST_USER_REFUSED_DEVICE = 14, /**< The device's own code refused it. */
     VIRTQ_VHOST_USER_REFUSED_SHORT = 15,  /**< The connection ended in the middle of a message. */
-    VIRTQ_VHOST_USER_REFUSED_RING = 16,   /**< A ring that does not lie in memory, or whose base
-                                               is impossible. */
+    VIRTQ_VHOST_USER_REFUSED_RING = 16,   /**< A ring that cannot be: its base is impossible, or
+                                               it is misaligned. */
     VIRTQ_VHOST_USER_REFUSED_TIME = 17,   /**< No answer in time. */
-    VIRTQ_VHOST_USER_REFUSED_SHRUNK = 18  /**< Memory that was there became shorter; see
+    VIRTQ_VHOST_USER_REFUSED_SHRUNK = 18, /**< Memory that was there became shorter; see
                                                ::VIRTQ_VHOST_USER_CATCH. */
+    VIRTQ_VHOST_USER_REFUSED_PLACE = 19   /**< A ring that does not lie in memory, or not in that
+                                               which the back-end may use. */
 };
 
 /** @brief Judges a whole message by its request's row: size, descriptors, protocol feature, and

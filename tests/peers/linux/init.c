@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The first program of a Linux guest: mounts what programs expect, loads /modules/ in the order of
  * the names, runs /guest with the arguments that follow "--" on the kernel's command line, says how
- * it ended, and turns the machine off. */
+ * it ended, and turns the machine off. With patience=SECONDS on that line
+ * the machine ends after that time at the latest, whoever waits for a device that does not answer.
+ */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,21 +78,39 @@ static int run(char **arguments)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int main(int argc, char **argv)
+static void guest(char **arguments)
 {
     int code = 1;
 
-    (void)argc;
-    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     mount_at("devtmpfs", "/dev");
     mount_at("proc", "/proc");
     mount_at("sysfs", "/sys");
     if (load_all() == 0) {
-        code = run(argv);
+        code = run(arguments);
     }
     printf("\ninit: /guest ended with %d\n", code);
     (void)tcdrain(STDOUT_FILENO);
     sync();
     (void)reboot(RB_POWER_OFF);
-    return code;
+}
+
+int main(int argc, char **argv)
+{
+    const char *patience = getenv("patience");
+    unsigned left = patience != NULL ? (unsigned)strtoul(patience, NULL, 10) : UINT_MAX;
+
+    (void)argc;
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    if (fork() == 0) {
+        guest(argv);
+        (void)pause();
+    }
+    while (left != 0) {
+        left = sleep(left);
+    }
+    /* A proper shutdown would wait for the driver that waits for its device. That the first process
+     * ends is a panic, which needs nobody. */
+    printf("\ninit: out of patience\n");
+    (void)tcdrain(STDOUT_FILENO);
+    return 1;
 }
