@@ -8,7 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/uio.h>
+#include <unistd.h>
 #ifdef HAVE_LIBURING
 #    include <liburing.h>
 #endif
@@ -133,6 +135,8 @@ struct engine {
     int file;
     uint32_t flags; /* Of virtq_blk_request_run(). */
     bool untold;    /* Buffers are used, and the driver has not been told. */
+    uint32_t drain; /* 1: takes nothing until nothing is in flight, and says so then: */
+    int drained;    /* an eventfd. */
     bool log;       /* Note where buffers lie: */
     uint64_t popped, bad, lowest, highest;
     struct virtq_blk_queue *requests;
@@ -145,6 +149,7 @@ static inline int engine_open(struct engine *engine, const struct virtq_blk_disk
     struct virtq_blk_queue_config config = VIRTQ_BLK_QUEUE_CONFIG_INIT;
     size_t size;
 
+    engine->drained = eventfd(0, EFD_CLOEXEC);
     config.depth = ENGINE_DEPTH;
     config.device = virtq_vhost_user_vring_device(engine->backend, engine->index);
     config.disk = disk;
@@ -160,6 +165,17 @@ static inline void engine_close(struct engine *engine)
 {
     uring_close(&engine->uring);
     free(engine->memory);
+    (void)close(engine->drained);
+}
+
+/* Waits until nothing is in flight; not the engine's own thread, which `wake` has look. */
+static inline void engine_drain(struct engine *engine, int wake)
+{
+    eventfd_t count;
+
+    __atomic_store_n(&engine->drain, 1u, __ATOMIC_RELEASE);
+    (void)eventfd_write(wake, 1);
+    (void)eventfd_read(engine->drained, &count);
 }
 
 /* Readable when something has completed; -1 if nothing ever will by itself. */
@@ -247,11 +263,12 @@ static inline void engine_note(struct engine *engine, const struct virtq_chain *
  * done; 0: nothing; VIRTQ_EMISS or VIRTQ_EBROKEN: nothing can be taken. */
 static inline int engine_look(struct engine *engine, bool takes)
 {
+    const bool drains = __atomic_load_n(&engine->drain, __ATOMIC_ACQUIRE) != 0;
     bool busy = engine_reap(engine);
     struct virtq_blk_request *request;
     int got = 0;
 
-    while (takes && (got = virtq_blk_queue_pop(engine->requests, &request)) == 1) {
+    while (takes && !drains && (got = virtq_blk_queue_pop(engine->requests, &request)) == 1) {
         if (engine->log) {
             engine_note(engine, &request->chain);
         }
@@ -260,6 +277,11 @@ static inline int engine_look(struct engine *engine, bool takes)
     }
     uring_submit(&engine->uring);
     engine_publish(engine);
+    if (drains && !engine_busy(engine)) {
+        __atomic_store_n(&engine->drain, 0u, __ATOMIC_RELEASE);
+        (void)eventfd_write(engine->drained, 1);
+        return 1;
+    }
     return got < 0 ? got : busy;
 }
 

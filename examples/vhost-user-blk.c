@@ -144,6 +144,19 @@ static void stopping(void *opaque, uint32_t index)
     (void)close(ring->wake);
 }
 
+/* Whatever is read or written there now, is not any more when this returns. */
+static void withdrawn(void *opaque, virtq_addr_t first, virtq_addr_t last)
+{
+    struct disk *disk = opaque;
+
+    (void)first, (void)last;
+    for (uint32_t i = 0; i < disk->is.queues; i++) {
+        if (virtq_vhost_user_vring_device(disk->backend, i) != NULL) {
+            engine_drain(&disk->rings[i].engine, disk->rings[i].wake);
+        }
+    }
+}
+
 static void features(void *opaque, uint64_t accepted)
 {
     struct disk *disk = opaque;
@@ -252,6 +265,7 @@ int main(int argc, char **argv)
                                                     .started = started,
                                                     .stopping = stopping,
                                                     .wake = wake,
+                                                    .withdrawn = withdrawn,
                                                     .config_read = config_read,
                                                     .refused = serve_refused};
     static struct disk disk = {.is = VIRTQ_BLK_DISK_INIT, .polls = 200};
@@ -274,9 +288,7 @@ int main(int argc, char **argv)
     config.ops = &ops;
     config.opaque = &disk;
     /* A front-end that makes its memory shorter ends its own connection, and not this program. */
-    if (virtq_vhost_user_fault_install() == 0) {
-        config.flags |= VIRTQ_VHOST_USER_CATCH;
-    }
+    config.flags |= virtq_vhost_user_fault_install() == 0 ? VIRTQ_VHOST_USER_CATCH : 0u;
     result = serve_all(argv[optind], serve_signals(), &config, &disk.backend);
     if (!disk.read_only && fdatasync(disk.file) != 0) {
         perror(argv[optind + 1]);
