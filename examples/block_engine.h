@@ -259,9 +259,9 @@ static inline void engine_note(struct engine *engine, const struct virtq_chain *
     engine->bad += chain->reason != VIRTQ_REASON_NONE;
 }
 
-/* Does all that there is to do, within a burst; takes new requests if it may. 1: something was
- * done; 0: nothing; VIRTQ_EMISS or VIRTQ_EBROKEN: nothing can be taken. */
-static inline int engine_look(struct engine *engine, bool takes)
+/* Does all that there is to do, within a burst. 1: something was done; 0: nothing; VIRTQ_EMISS or
+ * VIRTQ_EBROKEN: nothing can be taken. */
+static inline int engine_burst(struct engine *engine, bool takes)
 {
     const bool drains = __atomic_load_n(&engine->drain, __ATOMIC_ACQUIRE) != 0;
     bool busy = engine_reap(engine);
@@ -283,6 +283,27 @@ static inline int engine_look(struct engine *engine, bool takes)
         return 1;
     }
     return got < 0 ? got : busy;
+}
+
+/* A burst of its own; takes new requests if it may; before a sleep also asks for kicks. 1: look
+ * again at once; else as above. */
+static inline int engine_look(struct engine *engine, bool takes, bool sleepy)
+{
+    struct virtq_device *device = virtq_vhost_user_vring_device(engine->backend, engine->index);
+    int done;
+
+    takes = takes && virtq_vhost_user_vring_enabled(engine->backend, engine->index);
+    virtq_vhost_user_vring_enter(engine->backend, engine->index);
+    done = engine_burst(engine, takes);
+    if (done == VIRTQ_EBROKEN) {
+        virtq_vhost_user_vring_error(engine->backend, engine->index);
+    } else if (takes && done == 1) {
+        virtq_device_disable_notify(device);
+    } else if (takes && sleepy) {
+        done = virtq_device_enable_notify(device);
+    }
+    virtq_vhost_user_vring_leave(engine->backend, engine->index);
+    return done;
 }
 
 #endif

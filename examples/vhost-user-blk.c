@@ -48,41 +48,23 @@ struct disk {
     struct ring rings[RINGS_MAX];
 };
 
-/* Does what there is to do; before a sleep also asks for kicks. 1: look again at once. */
-static int look(struct ring *ring, bool sleepy)
-{
-    struct virtq_vhost_user_backend *backend = ring->disk->backend;
-    struct virtq_device *device = virtq_vhost_user_vring_device(backend, ring->index);
-    const bool takes = __atomic_load_n(&ring->stop, __ATOMIC_ACQUIRE) == 0 &&
-                       virtq_vhost_user_vring_enabled(backend, ring->index);
-    int done;
-
-    virtq_vhost_user_vring_enter(backend, ring->index);
-    done = engine_look(&ring->engine, takes);
-    if (done == VIRTQ_EBROKEN) {
-        virtq_vhost_user_vring_error(backend, ring->index);
-    } else if (takes && done == 1) {
-        virtq_device_disable_notify(device);
-    } else if (takes && sleepy) {
-        done = virtq_device_enable_notify(device);
-    }
-    virtq_vhost_user_vring_leave(backend, ring->index);
-    return done;
-}
-
 static void *ring_thread(void *opaque)
 {
     struct ring *ring = opaque;
     uint32_t idle = 0;
 
-    while (__atomic_load_n(&ring->stop, __ATOMIC_ACQUIRE) == 0 || engine_busy(&ring->engine)) {
+    for (;;) {
         const int kick = virtq_vhost_user_vring_kick_fd(ring->disk->backend, ring->index);
         struct pollfd ready[] = {
             {ring->wake, POLLIN, 0}, {kick, POLLIN, 0}, {engine_fd(&ring->engine), POLLIN, 0}};
         const bool sleepy = idle >= ring->disk->polls;
-        const int done = look(ring, sleepy);
+        const bool stops = __atomic_load_n(&ring->stop, __ATOMIC_ACQUIRE) != 0;
+        const int done = engine_look(&ring->engine, !stops, sleepy);
         uint64_t count;
 
+        if (stops && !engine_busy(&ring->engine)) {
+            return NULL;
+        }
         idle = done == 1 ? 0 : idle + 1;
         /* When a translation is missing, wake() tells that it has come. */
         if (done < 0 || (done == 0 && sleepy)) {
@@ -96,7 +78,6 @@ static void *ring_thread(void *opaque)
             idle = 0;
         }
     }
-    return NULL;
 }
 
 static void wake(void *opaque, uint32_t index)
