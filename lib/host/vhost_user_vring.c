@@ -82,6 +82,15 @@ static void want_ring(struct virtq_vhost_user_backend *backend,
                         VIRTQ_PERMISSION_WRITE);
 }
 
+/* Some front-ends (DPDK) say of a packed ring only where the driver stands, and 0 for the device.
+ * That could be said in earnest of a device that has buffers in flight; but a ring that stops has
+ * none. */
+static uint32_t whole_base(const struct virtq_device_config *config, uint32_t base)
+{
+    return config->format == (uint32_t)VIRTQ_FORMAT_PACKED && base <= UINT16_MAX ? base << 16 | base
+                                                                                 : base;
+}
+
 /* Makes the queue, and brings it to where the base says. */
 static int make_queue(struct virtq_vhost_user_backend *backend, struct virtq_priv_vring *vring)
 {
@@ -95,8 +104,8 @@ static int make_queue(struct virtq_vhost_user_backend *backend, struct virtq_pri
     if (!ring_addresses(backend, vring, &config.addresses)) {
         return VIRTQ_EFAULT;
     }
-    error =
-        virtq_state_from_base((enum virtq_format)config.format, vring->size, vring->base, &state);
+    error = virtq_state_from_base((enum virtq_format)config.format, vring->size,
+                                  whole_base(&config, vring->base), &state);
     if (error == VIRTQ_OK) {
         error = virtq_device_init(vring->memory, backend->vring_memory_size, &config,
                                   &vring->device, NULL);

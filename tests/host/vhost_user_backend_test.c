@@ -70,6 +70,26 @@ Test(host_backend, a_packed_base_has_both_positions_and_a_ring_goes_on_where_it_
     }
 }
 
+/* DPDK's virtio-user says where the driver stands, and nothing of the device. */
+Test(host_backend, a_packed_base_of_one_position_is_both)
+{
+    const uint64_t features = VERSION_1 | PACKED | FRONTEND_PROTOCOL;
+    struct frontend f;
+
+    frontend_open(&f, 0);
+    frontend_greet(&f, features);
+    frontend_start(&f, 0, features, 8);
+    (void)frontend_stop(&f, 0);
+    frontend_describe(&f, 0, 8, 0x8000);
+    for (unsigned round = 0; round < 20; round++) {
+        cr_assert_eq(frontend_kick_message(&f, 0), 0, "round %u", round);
+        cr_assert_eq(frontend_try_state(&f, VHOST_USER_SET_VRING_ENABLE, 0, 1), 0);
+        frontend_traffic(&f, 0, 3);
+        frontend_describe(&f, 0, 8, frontend_stop(&f, 0) & 0xffff);
+    }
+    frontend_close(&f);
+}
+
 Test(host_backend, a_connection_goes_on_with_other_features_after_a_stop)
 {
     struct frontend f;
