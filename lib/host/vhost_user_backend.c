@@ -51,12 +51,13 @@ static bool config_legal(const struct virtq_vhost_user_backend_config *config)
 {
     const uint64_t never =
         VIRTQ_FEATURE(VHOST_USER_F_PROTOCOL_FEATURES) | VIRTQ_FEATURE(VHOST_F_LOG_ALL);
+    const uint32_t known = (uint32_t)VIRTQ_VHOST_USER_STRICT | (uint32_t)VIRTQ_VHOST_USER_CATCH |
+                           (uint32_t)VIRTQ_VHOST_USER_RECORDED;
 
     return config->struct_size == sizeof(*config) && config->queue_count != 0 &&
            config->queue_count <= VIRTQ_VHOST_USER_QUEUES_MAX && config->queue_size != 0 &&
            config->queue_size <= 32768 && config->config_size <= VIRTQ_VHOST_USER_CONFIG_MAX &&
-           (config->flags &
-            ~((uint32_t)VIRTQ_VHOST_USER_STRICT | (uint32_t)VIRTQ_VHOST_USER_CATCH)) == 0 &&
+           (config->flags & ~known) == 0 &&
            (config->window_size == 0 ||
             config->window_size - 1 <= UINT64_MAX - config->window_first) &&
            (config->features & never) == 0 &&
@@ -73,9 +74,19 @@ static unsigned translations(const struct virtq_vhost_user_backend_config *confi
     return config->translations != 0 ? config->translations : TRANSLATIONS;
 }
 
+/* Bytes of one ring: its queue, and behind it its records. */
+static size_t ring_memory(const struct virtq_vhost_user_backend_config *config)
+{
+    const size_t queue = queue_memory(config);
+    const bool recorded = (config->flags & (uint32_t)VIRTQ_VHOST_USER_RECORDED) != 0;
+
+    return queue == 0 || !recorded ? queue
+                                   : queue + align_up(virtq_priv_inflight_size(config->queue_size));
+}
+
 VIRTQ_API size_t virtq_vhost_user_backend_size(const struct virtq_vhost_user_backend_config *config)
 {
-    const size_t each = config_legal(config) ? queue_memory(config) : 0;
+    const size_t each = config_legal(config) ? ring_memory(config) : 0;
 
     if (each == 0) {
         return 0;
@@ -112,6 +123,12 @@ static void lay_out(struct virtq_vhost_user_backend *backend,
     if (config->config_size != 0) {
         backend->protocol_offered |= VIRTQ_FEATURE(VHOST_USER_PROTOCOL_F_CONFIG);
     }
+    if ((config->flags & (uint32_t)VIRTQ_VHOST_USER_RECORDED) != 0) {
+        backend->offered |= VIRTQ_FEATURE(VHOST_F_LOG_ALL);
+        backend->protocol_offered |= VIRTQ_FEATURE(VHOST_USER_PROTOCOL_F_LOG_SHMFD) |
+                                     VIRTQ_FEATURE(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
+    }
+    backend->log.fd = -1;
     virtq_priv_tlb_none(&backend->tlb);
     backend->queue_count = config->queue_count;
     backend->queue_size = config->queue_size;
@@ -121,7 +138,10 @@ static void lay_out(struct virtq_vhost_user_backend *backend,
     memory += config->queue_count * sizeof(struct virtq_priv_vring);
     memset(backend->vrings, 0, config->queue_count * sizeof(struct virtq_priv_vring));
     for (i = 0; i < config->queue_count; i++) {
-        backend->vrings[i].memory = memory + i * backend->vring_memory_size;
+        backend->vrings[i].memory = memory + i * ring_memory(config);
+        virtq_priv_inflight_init(&backend->vrings[i].inflight,
+                                 memory + i * ring_memory(config) + backend->vring_memory_size,
+                                 config->queue_size);
         backend->vrings[i].kick = -1;
         backend->vrings[i].call = -1;
         backend->vrings[i].err = -1;
@@ -138,8 +158,8 @@ static int make_tlb(struct virtq_vhost_user_backend *backend,
         return VIRTQ_OK;
     }
     backend->mapped.behind = &backend->tlb.guard;
-    return virtq_priv_tlb_init(&backend->tlb, translations(config),
-                               last + backend->vring_memory_size, backend->epoll);
+    return virtq_priv_tlb_init(&backend->tlb, translations(config), last + ring_memory(config),
+                               backend->epoll);
 }
 
 VIRTQ_API int virtq_vhost_user_backend_init(void *memory, size_t size,
@@ -226,6 +246,10 @@ VIRTQ_API void virtq_vhost_user_backend_fini(struct virtq_vhost_user_backend *ba
         virtq_priv_vring_replace(backend, &vring->err, -1);
     }
     virtq_vhost_user_channel_fini(&backend->channel);
+    virtq_priv_vring_replace(backend, &backend->log.fd, -1);
+    virtq_priv_shm_unmap(&backend->log.areas[0].shm, &backend->mapped.fault);
+    virtq_priv_shm_unmap(&backend->log.areas[1].shm, &backend->mapped.fault);
+    virtq_priv_shm_unmap(&backend->inflight.shm, &backend->mapped.fault);
     virtq_priv_tlb_fini(&backend->tlb);
     virtq_priv_mapped_fini(&backend->mapped);
     (void)close(backend->epoll);
@@ -245,11 +269,13 @@ static int answer(struct virtq_vhost_user_backend *backend,
         asked->request, (uint32_t)VHOST_USER_VERSION | (uint32_t)VHOST_USER_REPLY, 0};
     const uint64_t result = refusal == VIRTQ_VHOST_USER_ACCEPTED ? 0 : 1;
     const void *payload = &result;
+    uint32_t fds = 0;
 
     if (virtq_vhost_user_answered(asked->request, backend->protocol)) {
         if (refusal == VIRTQ_VHOST_USER_ACCEPTED) {
             payload = &message->payload;
             header.size = message->header.size;
+            fds = asked->request == VHOST_USER_GET_INFLIGHT_FD ? message->fd_count : 0;
         } else if (asked->request != VHOST_USER_GET_CONFIG) {
             return VIRTQ_EPEER;
         } /* An empty answer says that there is none. */
@@ -259,7 +285,7 @@ static int answer(struct virtq_vhost_user_backend *backend,
     } else {
         return refusal == VIRTQ_VHOST_USER_ACCEPTED ? VIRTQ_OK : VIRTQ_EPEER;
     }
-    return virtq_vhost_user_channel_send(&backend->channel, &header, payload, NULL, 0);
+    return virtq_vhost_user_channel_send(&backend->channel, &header, payload, message->fds, fds);
 }
 
 /* Serves one message: 1; 0 if none is there; VIRTQ_EPEER. */
@@ -382,7 +408,8 @@ VIRTQ_API uint32_t virtq_vhost_user_backend_refusal(const struct virtq_vhost_use
 
 VIRTQ_API uint64_t virtq_vhost_user_backend_features(const struct virtq_vhost_user_backend *backend)
 {
-    return backend->features & ~VIRTQ_FEATURE(VHOST_USER_F_PROTOCOL_FEATURES);
+    return backend->features &
+           ~(VIRTQ_FEATURE(VHOST_USER_F_PROTOCOL_FEATURES) | VIRTQ_FEATURE(VHOST_F_LOG_ALL));
 }
 
 VIRTQ_API uint64_t virtq_vhost_user_backend_mapped(const struct virtq_vhost_user_backend *backend)
@@ -391,10 +418,10 @@ VIRTQ_API uint64_t virtq_vhost_user_backend_mapped(const struct virtq_vhost_user
     uint32_t i;
 
     for (i = 0; i < backend->mapped.count; i++) {
-        bytes += backend->mapped.live[i].mapping_size;
+        bytes += backend->mapped.live[i].shm.mapping_size;
     }
     for (i = 0; i < backend->mapped.retired_count; i++) {
-        bytes += backend->mapped.retired[i].mapping_size;
+        bytes += backend->mapped.retired[i].shm.mapping_size;
     }
     return bytes;
 }

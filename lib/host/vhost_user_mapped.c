@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "vhost_user_mapped.h"
 
-#include <fcntl.h>
-#include <linux/magic.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
-#include <unistd.h>
 
 int virtq_priv_mapped_init(struct virtq_priv_mapped *mapped,
                            const struct virtq_vhost_user_backend_config *config)
@@ -34,10 +28,7 @@ static void unmap(struct virtq_priv_mapped *mapped, struct virtq_priv_mapped_reg
     uint32_t i;
 
     for (i = 0; i < count; i++) {
-        if (regions[i].size != 0) {
-            virtq_priv_fault_drop(&mapped->fault, regions[i].mapping);
-            (void)munmap(regions[i].mapping, regions[i].mapping_size);
-        }
+        virtq_priv_shm_unmap(&regions[i].shm, &mapped->fault);
     }
 }
 
@@ -56,35 +47,6 @@ static bool legal(uint64_t first, uint64_t size)
     return size != 0 && size - 1 <= UINT64_MAX - first;
 }
 
-/* Whether the file has all these bytes, and, if we are strict, always will. A file that becomes
- * shorter later makes an access to it end the program. */
-static uint32_t judge_file(int fd, uint64_t end, bool strict)
-{
-    struct stat file;
-    int seals;
-
-    if (fstat(fd, &file) != 0 || file.st_size < 0 ||
-        (S_ISREG(file.st_mode) && (uint64_t)file.st_size < end)) {
-        return VIRTQ_VHOST_USER_REFUSED_MEMORY;
-    }
-    seals = strict ? fcntl(fd, F_GET_SEALS) : F_SEAL_SHRINK;
-    return seals < 0 || (seals & F_SEAL_SHRINK) == 0 ? VIRTQ_VHOST_USER_REFUSED_SEAL
-                                                     : VIRTQ_VHOST_USER_ACCEPTED;
-}
-
-/* What offset and length of a mapping have to be multiples of. */
-static uint64_t page_of(int fd)
-{
-    struct statfs filesystem;
-    long page = sysconf(_SC_PAGESIZE);
-
-    if (fstatfs(fd, &filesystem) == 0 && (uint64_t)filesystem.f_type == HUGETLBFS_MAGIC &&
-        filesystem.f_bsize > page) {
-        page = filesystem.f_bsize;
-    }
-    return page > 0 ? (uint64_t)page : 4096;
-}
-
 /* How much of a legal region lies in the window: what does not is never mapped, so that no mistake
  * can reach it. */
 static void clip(const struct virtq_priv_mapped *mapped, struct virtq_priv_mapped_region *region)
@@ -97,43 +59,14 @@ static void clip(const struct virtq_priv_mapped *mapped, struct virtq_priv_mappe
     region->size = region->first <= end ? end - region->first + 1 : 0;
 }
 
-/* Maps what is to be used of a region: from the page that it begins in to the page that it ends
- * in. */
+/* Maps what is to be used of a region. */
 static uint32_t map_part(struct virtq_priv_mapped *mapped, struct virtq_priv_mapped_region *region,
                          int fd)
 {
-    const uint64_t most = INT64_MAX;
     const uint64_t offset = region->wire.mmap_offset + (region->first - region->wire.guest_address);
-    const uint64_t page = page_of(fd);
-    const uint64_t start = offset / page * page;
-    uint64_t size = offset - start + region->size;
-    const uint32_t refusal = judge_file(fd, offset + region->size, mapped->strict);
 
-    if (refusal != VIRTQ_VHOST_USER_ACCEPTED) {
-        return refusal;
-    }
-    if (size > most - page) {
-        return VIRTQ_VHOST_USER_REFUSED_MEMORY;
-    }
-    size = (size + page - 1) / page * page;
-    if (size > SIZE_MAX) {
-        return VIRTQ_VHOST_USER_REFUSED_MEMORY;
-    }
-    region->mapping_size = (size_t)size;
-    region->mapping = mmap(NULL, region->mapping_size, PROT_READ | PROT_WRITE,
-                           MAP_SHARED | MAP_NORESERVE, fd, (off_t)start);
-    if (region->mapping == MAP_FAILED) {
-        return VIRTQ_VHOST_USER_REFUSED_MEMORY;
-    }
-    if (!virtq_priv_fault_add(&mapped->fault, region->mapping, region->mapping_size,
-                              (size_t)page)) {
-        (void)munmap(region->mapping, region->mapping_size);
-        return VIRTQ_VHOST_USER_REFUSED_MEMORY;
-    }
-    /* A guest's memory has no place in our core dumps. */
-    (void)madvise(region->mapping, region->mapping_size, MADV_DONTDUMP);
-    region->base = (unsigned char *)region->mapping + (offset - start);
-    return VIRTQ_VHOST_USER_ACCEPTED;
+    return virtq_priv_shm_map(&region->shm, &mapped->fault, fd, offset, region->size,
+                              mapped->strict);
 }
 
 /* Judges one region, and maps what the window has of it. */
@@ -181,7 +114,7 @@ static uint32_t publish(struct virtq_priv_mapped *mapped,
         mapped->regions[next][table->count++] = (struct virtq_region){
             .first = regions[i].first,
             .last = regions[i].first + (regions[i].size - 1),
-            .base = regions[i].base,
+            .base = regions[i].shm.base,
             .permissions = (uint32_t)VIRTQ_PERMISSION_READ | (uint32_t)VIRTQ_PERMISSION_WRITE};
     }
     table->regions = mapped->regions[next];
@@ -192,6 +125,15 @@ static uint32_t publish(struct virtq_priv_mapped *mapped,
     return VIRTQ_VHOST_USER_ACCEPTED;
 }
 
+/* Regions are about to go. A ring's thread looks here for what it
+ * still has in flight, so that they are here before they leave the space. */
+static void retire(struct virtq_priv_mapped *mapped, const struct virtq_priv_mapped_region *regions,
+                   uint32_t count)
+{
+    memcpy(mapped->retired + mapped->retired_count, regions, count * sizeof(regions[0]));
+    __atomic_store_n(&mapped->retired_count, mapped->retired_count + count, __ATOMIC_RELEASE);
+}
+
 uint32_t virtq_priv_mapped_set(struct virtq_priv_mapped *mapped,
                                const struct virtq_vhost_user_region *regions, const int *fds,
                                uint32_t count)
@@ -199,6 +141,7 @@ uint32_t virtq_priv_mapped_set(struct virtq_priv_mapped *mapped,
     struct virtq_priv_mapped_region fresh[VIRTQ_VHOST_USER_TABLE_MAX];
     uint32_t refusal = VIRTQ_VHOST_USER_ACCEPTED;
     uint32_t done = 0;
+    uint32_t before;
 
     memset(fresh, 0, sizeof(fresh));
     virtq_priv_mapped_reclaim(mapped);
@@ -215,16 +158,16 @@ uint32_t virtq_priv_mapped_set(struct virtq_priv_mapped *mapped,
             done++;
         }
     }
+    before = mapped->retired_count;
     if (refusal == VIRTQ_VHOST_USER_ACCEPTED) {
+        retire(mapped, mapped->live, mapped->count);
         refusal = publish(mapped, fresh, count);
     }
     if (refusal != VIRTQ_VHOST_USER_ACCEPTED) {
+        mapped->retired_count = before;
         unmap(mapped, fresh, done);
         return refusal;
     }
-    memcpy(mapped->retired + mapped->retired_count, mapped->live,
-           mapped->count * sizeof(mapped->live[0]));
-    mapped->retired_count += mapped->count;
     memcpy(mapped->live, fresh, count * sizeof(fresh[0]));
     mapped->count = count;
     virtq_priv_mapped_reclaim(mapped);
@@ -278,11 +221,12 @@ uint32_t virtq_priv_mapped_remove(struct virtq_priv_mapped *mapped,
     }
     memcpy(next, mapped->live, at * sizeof(next[0]));
     memcpy(next + at, mapped->live + at + 1, (mapped->count - at - 1) * sizeof(next[0]));
+    retire(mapped, &mapped->live[at], 1);
     refusal = publish(mapped, next, mapped->count - 1);
     if (refusal != VIRTQ_VHOST_USER_ACCEPTED) {
+        mapped->retired_count--;
         return refusal;
     }
-    mapped->retired[mapped->retired_count++] = mapped->live[at];
     mapped->count--;
     memcpy(mapped->live, next, mapped->count * sizeof(next[0]));
     virtq_priv_mapped_reclaim(mapped);
@@ -327,7 +271,7 @@ uint64_t virtq_priv_mapped_run(const struct virtq_priv_mapped *mapped, uint64_t 
     if (region == NULL) {
         return 0;
     }
-    *base = region->base + (addr - region->first);
+    *base = region->shm.base + (addr - region->first);
     return region->size - (addr - region->first);
 }
 
@@ -337,20 +281,40 @@ bool virtq_priv_mapped_find(const struct virtq_priv_mapped *mapped, uint64_t use
     return region_of(mapped, user_address, addr) != NULL;
 }
 
+/* The guest's address of a byte here, if it is in this range. */
+static bool within(const unsigned char *base, uint64_t first, uint64_t last, const void *byte,
+                   virtq_addr_t *addr)
+{
+    const uint64_t offset = (uintptr_t)byte - (uintptr_t)base;
+
+    if ((uintptr_t)byte < (uintptr_t)base || offset > last - first) {
+        return false;
+    }
+    *addr = first + offset;
+    return true;
+}
+
 bool virtq_priv_mapped_locate(const struct virtq_priv_mapped *mapped, const void *byte,
                               virtq_addr_t *addr)
 {
-    /* A ring's thread may ask: it sees what it translates with. */
+    /* A ring's thread may ask: it sees what it translates with, and what it has buffers in. */
     const struct virtq_direct_table *table =
         __atomic_load_n(&mapped->direct.table, __ATOMIC_ACQUIRE);
+    const uint32_t retired = __atomic_load_n(&mapped->retired_count, __ATOMIC_ACQUIRE);
     uint32_t i;
 
     for (i = 0; i < table->count; i++) {
         const struct virtq_region *region = &table->regions[i];
-        const uintptr_t base = (uintptr_t)region->base;
 
-        if ((uintptr_t)byte >= base && (uintptr_t)byte - base <= region->last - region->first) {
-            *addr = region->first + ((uintptr_t)byte - base);
+        if (within(region->base, region->first, region->last, byte, addr)) {
+            return true;
+        }
+    }
+    for (i = 0; i < retired; i++) {
+        const struct virtq_priv_mapped_region *region = &mapped->retired[i];
+
+        if (region->size != 0 && within(region->shm.base, region->first,
+                                        region->first + (region->size - 1), byte, addr)) {
             return true;
         }
     }

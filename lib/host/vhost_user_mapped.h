@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "vhost_user_fault.h"
+#include "vhost_user_shm.h"
 #include "virtq/guard.h"
 #include "virtq/host/vhost_user_backend.h"
 #include "virtq/space/direct.h"
@@ -20,9 +21,7 @@ struct virtq_priv_mapped_region {
     struct virtq_vhost_user_region wire; /**< As received, and found legal. */
     uint64_t first;                      /**< The guest's address of what is used of it, ... */
     uint64_t size;                       /**< ... its bytes; 0: nothing is, and nothing mapped. */
-    void *mapping;                       /**< What munmap gets ... */
-    size_t mapping_size;                 /**< ... and how many bytes. */
-    unsigned char *base;                 /**< `first` here. */
+    struct virtq_priv_shm shm;           /**< Where it is here. */
 };
 
 /** @brief Room for regions that were taken away and are still in use. */

@@ -35,13 +35,17 @@ static uint32_t set_features(backend_type *backend, message_type *message)
     if ((features & ~backend->offered) != 0) {
         return VIRTQ_VHOST_USER_REFUSED_FEATURES;
     }
-    if (features == backend->features) {
+    if (((features ^ backend->features) & ~VIRTQ_FEATURE(VHOST_F_LOG_ALL)) == 0) {
+        /* A log comes and goes while rings run, and is no affair of the device. */
+        backend->features = features;
+        virtq_priv_log_choose(backend);
         return VIRTQ_VHOST_USER_ACCEPTED;
     }
     if (virtq_priv_backend_runs(backend)) {
         return VIRTQ_VHOST_USER_REFUSED_ORDER;
     }
     backend->features = features;
+    virtq_priv_log_choose(backend);
     virtq_priv_tlb_flush(&backend->tlb);
     for (i = 0; i < backend->queue_count; i++) {
         __atomic_store_n(&backend->vrings[i].enabled, 0u, __ATOMIC_RELEASE);
@@ -63,6 +67,8 @@ static uint32_t reset_device(backend_type *backend, message_type *message)
 {
     (void)message;
     virtq_priv_backend_stop(backend);
+    virtq_priv_inflight_clear(&backend->inflight,
+                              virtq_feature_has(backend->features, VIRTIO_F_RING_PACKED));
     backend->status = 0;
     if (backend->ops.reset != NULL) {
         backend->ops.reset(backend->opaque);
@@ -121,8 +127,8 @@ static uint32_t set_vring_addr(backend_type *backend, message_type *message)
     if (vring == NULL) {
         return VIRTQ_VHOST_USER_REFUSED_INDEX;
     }
-    /* The one flag there is asks for a log, which was not offered. */
-    if (addr->flags != 0) {
+    if ((addr->flags & ~(uint32_t)VIRTQ_VHOST_USER_VRING_F_LOG) != 0 ||
+        (addr->flags != 0 && !virtq_feature_has(backend->offered, VHOST_F_LOG_ALL))) {
         return VIRTQ_VHOST_USER_REFUSED_VALUE;
     }
     if (virtq_priv_vring_runs(vring) &&
@@ -132,6 +138,7 @@ static uint32_t set_vring_addr(backend_type *backend, message_type *message)
     }
     vring->addr = *addr;
     vring->has_addr = true;
+    virtq_priv_log_ring_set(backend, vring);
     return VIRTQ_VHOST_USER_ACCEPTED;
 }
 
@@ -226,8 +233,17 @@ static uint32_t set_vring_call(backend_type *backend, message_type *message)
     int fd;
     struct virtq_priv_vring *vring = notifier(backend, message, &fd);
 
-    return vring == NULL ? VIRTQ_VHOST_USER_REFUSED_INDEX
-                         : set_signal(backend, message, &vring->call, fd);
+    uint32_t refusal;
+
+    if (vring == NULL) {
+        return VIRTQ_VHOST_USER_REFUSED_INDEX;
+    }
+    refusal = set_signal(backend, message, &vring->call, fd);
+    if (refusal == VIRTQ_VHOST_USER_ACCEPTED && backend->inflight.shm.base != NULL) {
+        /* The notification that a crash may have swallowed. */
+        virtq_priv_vring_signal(&vring->call);
+    }
+    return refusal;
 }
 
 static uint32_t set_vring_err(backend_type *backend, message_type *message)
@@ -367,6 +383,10 @@ static const handler_type handlers[VHOST_USER_REQUEST_COUNT] = {
     [VHOST_USER_SET_OWNER] = set_owner,
     [VHOST_USER_RESET_OWNER] = reset_device,
     [VHOST_USER_SET_MEM_TABLE] = set_mem_table,
+    [VHOST_USER_SET_LOG_BASE] = virtq_priv_records_set_log_base,
+    [VHOST_USER_SET_LOG_FD] = virtq_priv_records_set_log_fd,
+    [VHOST_USER_GET_INFLIGHT_FD] = virtq_priv_records_get_inflight,
+    [VHOST_USER_SET_INFLIGHT_FD] = virtq_priv_records_set_inflight,
     [VHOST_USER_SET_VRING_NUM] = set_vring_num,
     [VHOST_USER_SET_VRING_ADDR] = set_vring_addr,
     [VHOST_USER_SET_VRING_BASE] = set_vring_base,

@@ -17,7 +17,8 @@ void virtq_priv_vring_config(struct virtq_space *space, uint64_t features, uint3
                          ? (uint32_t)VIRTQ_FORMAT_PACKED
                          : (uint32_t)VIRTQ_FORMAT_SPLIT;
     config->size = size;
-    config->features = features & ~VIRTQ_FEATURE(VHOST_USER_F_PROTOCOL_FEATURES);
+    config->features = features & ~(VIRTQ_FEATURE(VHOST_USER_F_PROTOCOL_FEATURES) |
+                                    VIRTQ_FEATURE(VHOST_F_LOG_ALL));
     config->flags = VIRTQ_DEVICE_RING_TRANSLATED;
     config->table_max = table_max;
     config->space = space;
@@ -114,6 +115,11 @@ static int make_queue(struct virtq_vhost_user_backend *backend, struct virtq_pri
         error = used_index(backend, space, config.addresses.device, &state.used);
     }
     if (error == VIRTQ_OK) {
+        error = virtq_priv_inflight_start(&vring->inflight, &backend->inflight,
+                                          (uint32_t)(vring - backend->vrings), vring->device,
+                                          backend->features, &state);
+    }
+    if (error == VIRTQ_OK) {
         error = virtq_device_restore(vring->device, &state);
     }
     if (error != VIRTQ_OK) {
@@ -159,6 +165,10 @@ uint32_t virtq_priv_vring_start(struct virtq_vhost_user_backend *backend, uint32
         virtq_guard_part(&vring->user);
         vring->device = NULL;
         return VIRTQ_VHOST_USER_REFUSED_DEVICE;
+    }
+    if (vring->inflight.region.split != NULL) {
+        /* The crash may have come between a used index and its notification. */
+        virtq_priv_vring_signal(&vring->call);
     }
     return VIRTQ_VHOST_USER_ACCEPTED;
 }
@@ -208,7 +218,7 @@ bool virtq_priv_vring_stop(struct virtq_vhost_user_backend *backend, uint32_t in
     }
     virtq_vhost_user_vring_enter(backend, index);
     (void)virtq_device_quiesce(vring->device);
-    if (virtq_device_publish(vring->device) > 0) {
+    if (virtq_vhost_user_vring_publish(backend, index) > 0) {
         (void)virtq_vhost_user_vring_notify(backend, index);
     }
     saved = save_base(vring);
@@ -223,6 +233,14 @@ bool virtq_priv_vring_stop(struct virtq_vhost_user_backend *backend, uint32_t in
     return saved;
 }
 
+void virtq_priv_backend_settle(struct virtq_vhost_user_backend *backend)
+{
+    virtq_space_invalidated(&backend->mapped.direct.space);
+    if (virtq_priv_tlb_exists(&backend->tlb)) {
+        virtq_space_invalidated(&backend->tlb.device.space);
+    }
+}
+
 void virtq_priv_vring_replace(struct virtq_vhost_user_backend *backend, int *place, int fd)
 {
     const int old = *place;
@@ -230,10 +248,7 @@ void virtq_priv_vring_replace(struct virtq_vhost_user_backend *backend, int *pla
     __atomic_store_n(place, fd, __ATOMIC_RELEASE);
     if (old >= 0) {
         /* No worker writes to it any more once every burst that saw it has ended. */
-        virtq_space_invalidated(&backend->mapped.direct.space);
-        if (virtq_priv_tlb_exists(&backend->tlb)) {
-            virtq_space_invalidated(&backend->tlb.device.space);
-        }
+        virtq_priv_backend_settle(backend);
         (void)close(old);
     }
 }
@@ -340,14 +355,18 @@ VIRTQ_API void virtq_vhost_user_vring_leave(struct virtq_vhost_user_backend *bac
                                             uint32_t index)
 {
     struct virtq_priv_vring *vring = &backend->vrings[index];
+    const struct virtq_priv_log_area *log = virtq_priv_log_active(&backend->log);
 
+    if (log != NULL) {
+        virtq_priv_log_event(log, &vring->log, vring->device);
+    }
     virtq_guard_leave(&vring->user, virtq_device_outstanding(vring->device),
                       virtq_device_stale(vring->device));
     virtq_priv_vring_ended(backend, index);
 }
 
 /* An eventfd that is full says already what is to be said. */
-static void signal_fd(const int *place)
+void virtq_priv_vring_signal(const int *place)
 {
     const uint64_t one = 1;
     const int fd = __atomic_load_n(place, __ATOMIC_ACQUIRE);
@@ -366,7 +385,7 @@ VIRTQ_API int virtq_vhost_user_vring_notify(struct virtq_vhost_user_backend *bac
     const int wanted = virtq_device_needs_notify(vring->device);
 
     if (wanted == 1) {
-        signal_fd(&vring->call);
+        virtq_priv_vring_signal(&vring->call);
     }
     return wanted;
 }
@@ -374,7 +393,7 @@ VIRTQ_API int virtq_vhost_user_vring_notify(struct virtq_vhost_user_backend *bac
 VIRTQ_API void virtq_vhost_user_vring_error(struct virtq_vhost_user_backend *backend,
                                             uint32_t index)
 {
-    signal_fd(&backend->vrings[index].err);
+    virtq_priv_vring_signal(&backend->vrings[index].err);
 }
 
 VIRTQ_API int virtq_vhost_user_vring_kick_fd(const struct virtq_vhost_user_backend *backend,

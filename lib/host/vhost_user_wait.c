@@ -20,7 +20,7 @@ void virtq_priv_vring_began(struct virtq_vhost_user_backend *backend, uint32_t i
         /* What was pushed may not have been published, and what was published not been told: there
          * may be nothing more to pop that would bring it about. */
         vring->owes = false;
-        (void)virtq_device_publish(vring->device);
+        (void)virtq_vhost_user_vring_publish(backend, index);
         (void)virtq_vhost_user_vring_notify(backend, index);
     }
 }

@@ -17,18 +17,9 @@
 
 #include "frontend_device.h"
 
-/* A guest, and a back-end that knows nothing of it yet. */
-static inline void frontend_open_config(struct frontend *f,
-                                        const struct virtq_vhost_user_backend_config *wanted)
+/* A guest, and no back-end yet. */
+static inline void frontend_guest_open(struct frontend *f)
 {
-    struct virtq_vhost_user_backend_config config = *wanted;
-    int ends[2];
-
-    memset(f, 0, sizeof(*f));
-    f->more = config.features;
-    f->ring_base = frontend_user[0];
-    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    f->socket = ends[1];
     f->file = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     cr_assert(f->file >= 0 && ftruncate(f->file, 2 * FRONTEND_REGION) == 0);
     f->guest = mmap(NULL, 2 * FRONTEND_REGION, PROT_READ | PROT_WRITE, MAP_SHARED, f->file, 0);
@@ -45,16 +36,40 @@ static inline void frontend_open_config(struct frontend *f,
         f->call[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         cr_assert(f->kick[i] >= 0 && f->call[i] >= 0);
     }
-    config.socket = ends[0];
+}
+
+/* A back-end that knows nothing of the guest yet, at one end of a connection. */
+static inline void frontend_backend_open(struct frontend *f, int socket,
+                                         const struct virtq_vhost_user_backend_config *wanted,
+                                         void *opaque)
+{
+    struct virtq_vhost_user_backend_config config = *wanted;
+
+    config.socket = socket;
     config.features |= FRONTEND_OFFERED;
     config.queue_count = FRONTEND_RINGS;
     config.config_size = FRONTEND_CONFIG;
-    config.opaque = f;
+    config.opaque = opaque;
     f->memory = aligned_alloc(VIRTQ_CACHE_LINE, virtq_vhost_user_backend_size(&config));
     cr_assert(f->memory != NULL);
     cr_assert_eq(virtq_vhost_user_backend_init(f->memory, virtq_vhost_user_backend_size(&config),
                                                &config, &f->backend),
                  0);
+}
+
+/* A guest, and a back-end in the same process. */
+static inline void frontend_open_config(struct frontend *f,
+                                        const struct virtq_vhost_user_backend_config *config)
+{
+    int ends[2];
+
+    memset(f, 0, sizeof(*f));
+    f->more = config->features;
+    f->ring_base = frontend_user[0];
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    f->socket = ends[1];
+    frontend_guest_open(f);
+    frontend_backend_open(f, ends[0], config, f);
 }
 
 static inline void frontend_open_with(struct frontend *f, uint32_t flags,
@@ -74,7 +89,9 @@ static inline void frontend_open(struct frontend *f, uint32_t flags)
 
 static inline void frontend_close(struct frontend *f)
 {
-    virtq_vhost_user_backend_fini(f->backend);
+    if (f->backend != NULL) {
+        virtq_vhost_user_backend_fini(f->backend);
+    }
     free(f->memory);
     for (unsigned i = 0; i < FRONTEND_RINGS; i++) {
         free(f->driver_memory[i]);
@@ -87,11 +104,17 @@ static inline void frontend_close(struct frontend *f)
     }
 }
 
-/* Lets the back-end do all that there is to do. */
+/* Lets the back-end do all that there is to do; one in another process is waited for, until it
+ * answers. */
 static inline int frontend_run(struct frontend *f)
 {
-    struct pollfd ready = {virtq_vhost_user_backend_fd(f->backend), POLLIN, 0};
+    struct pollfd answer = {f->socket, POLLIN, 0};
+    struct pollfd ready;
 
+    if (f->backend == NULL) {
+        return poll(&answer, 1, 60000) == 1 ? 0 : -1;
+    }
+    ready = (struct pollfd){virtq_vhost_user_backend_fd(f->backend), POLLIN, 0};
     for (unsigned i = 0; i < 64 && poll(&ready, 1, 0) > 0; i++) {
         int result = virtq_vhost_user_backend_process(f->backend);
 
@@ -139,7 +162,8 @@ static inline void frontend_put(struct frontend *f, uint32_t request, uint32_t f
 static inline int frontend_answer(struct frontend *f, uint32_t request, void *payload, size_t room)
 {
     struct virtq_vhost_user_header header;
-    ssize_t got = recv(f->socket, &header, sizeof(header), MSG_DONTWAIT);
+    const int flags = f->backend == NULL ? MSG_WAITALL : MSG_DONTWAIT;
+    ssize_t got = recv(f->socket, &header, sizeof(header), flags);
 
     if (got != (ssize_t)sizeof(header)) {
         return -1;
@@ -148,7 +172,7 @@ static inline int frontend_answer(struct frontend *f, uint32_t request, void *pa
     cr_assert_eq(header.flags, (uint32_t)VHOST_USER_VERSION | (uint32_t)VHOST_USER_REPLY);
     cr_assert(header.size <= room);
     if (header.size != 0) {
-        cr_assert_eq(recv(f->socket, payload, header.size, MSG_DONTWAIT), (ssize_t)header.size);
+        cr_assert_eq(recv(f->socket, payload, header.size, flags), (ssize_t)header.size);
     }
     return (int)header.size;
 }

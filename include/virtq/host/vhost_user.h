@@ -123,10 +123,13 @@ struct virtq_vhost_user_state {
     uint32_t num;   /**< Size, base or state. */
 };
 
+/** @brief In virtq_vhost_user_addr::flags: writes to the used ring are logged. */
+#define VIRTQ_VHOST_USER_VRING_F_LOG 1u
+
 /** @brief A ring's addresses. */
 struct virtq_vhost_user_addr {
     uint32_t index;      /**< Which ring. */
-    uint32_t flags;      /**< Bit 0: writes to the used ring are logged. */
+    uint32_t flags;      /**< 0, or #VIRTQ_VHOST_USER_VRING_F_LOG. */
     uint64_t descriptor; /**< Descriptor area; a user address of the front-end, or an IOVA. */
     uint64_t used;       /**< Device area; comes before the driver area. */
     uint64_t available;  /**< Driver area. */

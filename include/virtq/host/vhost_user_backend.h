@@ -105,7 +105,12 @@ enum virtq_vhost_user_backend_flag {
     VIRTQ_VHOST_USER_STRICT = 1,
     /** Where such memory is taken, an access to it breaks this back-end and nothing else. The
      * handler has to be installed: virtq_vhost_user_fault_install(). */
-    VIRTQ_VHOST_USER_CATCH = 2
+    VIRTQ_VHOST_USER_CATCH = 2,
+    /** The device uses virtq_vhost_user_vring_pop(), virtq_vhost_user_vring_push() and
+     * virtq_vhost_user_vring_publish() for all buffers, and never virtq_device_unpop(): so records
+     * of buffers in flight are offered, with which it goes on after a crash, and a log of what is
+     * written, with which the guest can migrate. */
+    VIRTQ_VHOST_USER_RECORDED = 4
 };
 
 /** @brief How a back-end is to be. Begin with #VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT. */
@@ -232,6 +237,39 @@ VIRTQ_API void virtq_vhost_user_vring_enter(struct virtq_vhost_user_backend *bac
  * @param index   a ring within a burst. Its thread. */
 VIRTQ_API void virtq_vhost_user_vring_leave(struct virtq_vhost_user_backend *backend,
                                             uint32_t index);
+
+/** @brief Takes available buffers: as virtq_device_pop(), and records them. After a crash, those
+ * that were in flight then come first, one a call, in the order in which they were taken: a device
+ * that cannot tell what has become of them does them again.
+ * @param backend     a back-end
+ * @param index       a ring within a burst
+ * @param chains      room for `count` chains
+ * @param count       at least 1
+ * @param pieces      as for virtq_device_pop()
+ * @param piece_count at least 1
+ * @return as virtq_device_pop(); VIRTQ_EBROKEN also if the records cannot be. Its thread. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_vring_pop(
+    struct virtq_vhost_user_backend *backend, uint32_t index, struct virtq_chain *chains,
+    unsigned count, struct virtq_piece *pieces, unsigned piece_count);
+
+/** @brief Marks a buffer used: as virtq_device_push(), and logs what was written to it.
+ * @param backend a back-end
+ * @param index   a ring within a burst
+ * @param chain   as popped, with its pieces
+ * @param len     bytes written from the start of its writable part
+ * @return 1, or an error of virtq_device_push(). Its thread. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_vring_push(struct virtq_vhost_user_backend *backend,
+                                                           uint32_t index,
+                                                           const struct virtq_chain *chain,
+                                                           uint32_t len);
+
+/** @brief Shows what was pushed to the driver: as virtq_device_publish(), and crosses it off the
+ * records.
+ * @param backend a back-end
+ * @param index   a ring within a burst
+ * @return as virtq_device_publish(). Its thread. */
+VIRTQ_API int virtq_vhost_user_vring_publish(struct virtq_vhost_user_backend *backend,
+                                             uint32_t index);
 
 /** @brief Notifies the driver of what was published, if it wants to be.
  * @param backend a back-end
