@@ -39,7 +39,8 @@ struct reach {
     void *private; /* Memory of no device: to be freed. */
     void *bounced;
     void *connection;
-    void *queues[REACH_QUEUES];
+    void *queues[REACH_QUEUES];                      /* Private memory of each queue, ... */
+    struct virtq_vhost_user_ring made[REACH_QUEUES]; /* ... and what it was made of. */
     uint64_t features;
     /* Behind the iommu space: a domain, or a slot of memory. */
     struct virtq_iommu_backend backend;
@@ -197,7 +198,7 @@ static inline struct virtq_driver *reach_queue(struct reach *r, uint32_t index, 
                                                uint32_t size, uint16_t segments)
 {
     struct virtq_driver_config config = VIRTQ_DRIVER_CONFIG_INIT;
-    struct virtq_vhost_user_ring ring = {.struct_size = sizeof(ring), .size = size};
+    struct virtq_vhost_user_ring *ring = &r->made[index];
     const int packed = virtq_feature_has(r->features, VIRTIO_F_RING_PACKED);
     unsigned char *at = (unsigned char *)r->rings + place;
     struct virtq_driver *driver = NULL;
@@ -217,11 +218,23 @@ static inline struct virtq_driver *reach_queue(struct reach *r, uint32_t index, 
     private_size = virtq_driver_size(&config);
     r->queues[index] = memory(private_size, VIRTQ_CACHE_LINE);
     check(virtq_driver_init(r->queues[index], private_size, &config, &driver) == 0, "a queue");
-    ring.areas = config.areas;
-    virtq_driver_addresses(driver, &ring.addresses);
-    check(virtq_vhost_user_frontend_start(r->frontend, index, &ring) == 0,
+    *ring = (struct virtq_vhost_user_ring){
+        .struct_size = sizeof(*ring), .size = size, .areas = config.areas};
+    virtq_driver_addresses(driver, &ring->addresses);
+    check(virtq_vhost_user_frontend_start(r->frontend, index, ring) == 0,
           "the back-end does not start the ring");
     return driver;
+}
+
+/* All rings are started: the driver is ready. A back-end that hears of the status serves nothing
+ * before. */
+static inline void reach_run(struct reach *r)
+{
+    const uint64_t protocol = virtq_vhost_user_frontend_protocol(r->frontend);
+
+    if (virtq_feature_has(protocol, VHOST_USER_PROTOCOL_F_STATUS)) {
+        check(virtq_vhost_user_frontend_set_status(r->frontend, 15) == 0, "the device's status");
+    }
 }
 
 /* Takes one buffer back, or sleeps until there is one; meanwhile the back-end may ask. */

@@ -182,6 +182,7 @@ int main(int argc, char **argv)
     reach_open(&reach, space, RINGS, DEPTH * sizeof(struct request));
     size = measure(*what == 'r');
     driver = reach_queue(&reach, 0, 0, QUEUE_SIZE, 3);
+    reach_run(&reach);
     transfer(*what == 'w' ? T_OUT : T_IN, size, *what == 'v');
     if (*what == 'w' && virtq_feature_has(reach.features, F_FLUSH)) {
         transfer(T_FLUSH, 1, 0);

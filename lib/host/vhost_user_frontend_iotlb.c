@@ -114,7 +114,7 @@ static bool find(frontend_type *frontend, const struct virtq_miss *miss,
     if (frontend->ops.miss != NULL) {
         error = frontend->ops.miss(frontend->opaque, miss, window);
     } else if (frontend->domain != NULL) {
-        error = virtq_domain_lookup(frontend->domain, miss->addr, miss->permissions, window);
+        error = virtq_domain_translation(frontend->domain, miss->addr, miss->permissions, window);
     }
     return error == VIRTQ_OK && window->first <= miss->addr && miss->addr <= window->last &&
            window->last - window->first != UINT64_MAX &&

@@ -90,3 +90,13 @@ int virtq_domain_lookup(struct virtq_domain *domain, virtq_addr_t addr, uint32_t
     }
     return error;
 }
+
+int virtq_domain_translation(struct virtq_domain *domain, virtq_addr_t addr, uint32_t permission,
+                             struct virtq_window *window)
+{
+    const struct virtq_priv_question ask = {addr, permission, VIRTQ_PRIV_MERGE_EQUAL, false};
+    struct virtq_domain_shard *shard =
+        virtq_priv_domain_shard(domain, virtq_priv_parts_at(&domain->parts, addr));
+
+    return virtq_priv_tree_lookup(&shard->tree, &shard->lock, &ask, window);
+}

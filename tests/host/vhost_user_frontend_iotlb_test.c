@@ -207,6 +207,42 @@ Test(host_frontend_iotlb, a_miss_is_answered_while_an_answer_is_awaited)
     peer_close(&peer);
 }
 
+Test(host_frontend_iotlb, an_answer_takes_no_permission_from_its_neighbours)
+{
+    static const struct {
+        uint64_t addr, first, size;
+        uint8_t permissions;
+    } rows[] = {{0x10000, 0x10000, PAGE, 1},
+                {0x11000, 0x11000, PAGE, 3},
+                {0x12000, 0x12000, 2 * PAGE, 1},
+                {0x13fff, 0x12000, 2 * PAGE, 1}};
+    static unsigned char memory[4 * PAGE];
+    struct peer peer;
+
+    peer_open(&peer, PATIENCE);
+    peer_greet(&peer, PROTOCOL);
+    peer_accept(&peer, VERSION_1 | PLATFORM);
+    for (unsigned i = 0; i < 4; i++) {
+        cr_assert_eq(virtq_domain_map(&peer.domain, 0x10000 + i * PAGE, 0x10fff + i * PAGE,
+                                      memory + (size_t)i * PAGE, i == 1 ? 3 : 1),
+                     0);
+    }
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct virtq_vhost_user_iotlb miss = {
+            .iova = rows[i].addr, .permissions = 1, .type = 1};
+        const struct virtq_vhost_user_iotlb *update;
+
+        peer_put(&peer.requests, VHOST_USER_BACKEND_IOTLB_MSG, VHOST_USER_VERSION, &miss,
+                 sizeof(miss), NULL, 0);
+        cr_assert_eq(virtq_vhost_user_frontend_process(peer.frontend), 0);
+        update = &peer_next(&peer, VHOST_USER_IOTLB_MSG)->payload.iotlb;
+        cr_assert_eq(update->iova, rows[i].first, "row %u", i);
+        cr_assert_eq(update->size, rows[i].size, "row %u", i);
+        cr_assert_eq(update->permissions, rows[i].permissions, "row %u", i);
+    }
+    peer_close(&peer);
+}
+
 static uint32_t enough;
 
 /* Asks, and never answers. */

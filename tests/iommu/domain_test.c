@@ -55,6 +55,32 @@ Test(iommu_domain, M5_overlap_is_refused_and_changes_nothing)
     cr_assert_eq(virtq_domain_init(&domain, 0, table, sizeof(table)), VIRTQ_EINVAL);
 }
 
+Test(iommu_domain, a_translation_takes_in_neighbours_of_the_same_permissions_only)
+{
+    unsigned char table[VIRTQ_TREE_SIZE(8)];
+    struct virtq_domain domain;
+    struct virtq_window window;
+
+    cr_assert_eq(virtq_domain_init(&domain, 8, table, sizeof(table)), 0);
+    for (unsigned i = 0; i < 5; i++) {
+        cr_assert_eq(virtq_domain_map(&domain, 100 + i * 10, 109 + i * 10, memory + (size_t)i * 10,
+                                      i == 1 || i == 2 ? BOTH : READ),
+                     0);
+    }
+    cr_assert_eq(virtq_domain_lookup(&domain, 105, READ, &window), 0);
+    cr_assert(window.first == 100 && window.last == 149 && window.permissions == READ);
+    cr_assert_eq(virtq_domain_translation(&domain, 105, READ, &window), 0);
+    cr_assert(window.first == 100 && window.last == 109 && window.permissions == READ);
+    cr_assert_eq(virtq_domain_translation(&domain, 115, READ, &window), 0);
+    cr_assert(window.first == 110 && window.last == 129 && window.permissions == BOTH);
+    cr_assert_eq(window.base, memory + 10);
+    cr_assert_eq(virtq_domain_translation(&domain, 149, READ, &window), 0);
+    cr_assert(window.first == 130 && window.last == 149 && window.permissions == READ);
+    cr_assert_eq(virtq_domain_translation(&domain, 149, WRITE, &window), VIRTQ_EPERM);
+    cr_assert_eq(virtq_domain_translation(&domain, 150, READ, &window), VIRTQ_EFAULT);
+    cr_assert_eq(virtq_domain_translation(&domain, 149, 0, &window), VIRTQ_EINVAL);
+}
+
 /* The seven examples of the specification [virtio 1.4, UNMAP request]: mappings, what is unmapped,
  * what is left. */
 Test(iommu_domain, threat_71_unmap_never_splits)

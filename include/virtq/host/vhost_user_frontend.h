@@ -54,7 +54,8 @@ struct virtq_vhost_user_frontend_ops {
     size_t size;
     /** @brief What is behind a device address? Without it the domain is asked. @param opaque as in
      * the configuration @param miss where, and what for; its length may be 0 @param window result:
-     * holds `miss->addr`, and lies in memory that the back-end was given @return 0, or anything
+     * holds `miss->addr`, lies in memory that the back-end was given, and has the same permissions
+     * everywhere: it replaces what the back-end knew of it @return 0, or anything
      * else: nothing is there, and the back-end is not answered */
     int (*miss)(void *opaque, const struct virtq_miss *miss, struct virtq_window *window);
     /** @brief The configuration space has changed: read it again, later. @param opaque as in the
@@ -250,7 +251,8 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_frontend_write_config(
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_frontend_reset(
     struct virtq_vhost_user_frontend *frontend);
 
-/** @brief Writes the device's status, other than 0.
+/** @brief Writes the device's status, other than 0. A back-end that hears of it may serve no ring
+ * before it is told of a driver that is ready: 15, once all rings have been started.
  * @param frontend a front-end with VHOST_USER_PROTOCOL_F_STATUS
  * @param status   1 to 255
  * @return 0; VIRTQ_EINVAL, VIRTQ_ENOTSUP; VIRTQ_EPEER. Owner's thread. */

@@ -171,6 +171,18 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_domain_lookup(struct virtq_domain *domain, 
                                                    uint32_t permission,
                                                    struct virtq_window *window);
 
+/** @brief As virtq_domain_lookup(), for one who keeps translations elsewhere and is told of them:
+ * of the window every byte has the same permissions, so that what it replaces there loses none.
+ * @param domain     a domain
+ * @param addr       device address
+ * @param permission a set of enum virtq_permission that the access needs
+ * @param window     result, with all that is granted; untouched on an error
+ * @return 0; VIRTQ_EFAULT (not mapped), VIRTQ_EPERM (mapped, but not for this) or VIRTQ_EINVAL
+ * (permission). Any thread. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_domain_translation(struct virtq_domain *domain,
+                                                        virtq_addr_t addr, uint32_t permission,
+                                                        struct virtq_window *window);
+
 /** @brief Adds a listener.
  * @param domain   a domain
  * @param listener `invalidate` is set; owned by the caller, must stay until virtq_domain_unlisten()
