@@ -17,6 +17,7 @@ serving=(--only=$pool_first:$pool_size --log)
 refused() {
     local label=$1 kernel=$2 properties=$3 disk=$work/$1.img
     shift 3
+    chosen "$label" || return 0
     "$work/disk_image" make "$disk" $disk_sectors >"$work/$label.before"
     serve_disk "$disk" "$work/$label.backend"
     guest_fails=yes linux_run "$label" "$kernel" "$work/disk-$kernel.gz" "patience=${patience:-20} -- threads=1 ops=1" -chardev "socket,id=c0,path=$served" \
@@ -57,6 +58,7 @@ for format in split packed; do
         flag=$([ $format = split ] && echo 0 || echo 1)
         disk_run "$label" restricted "packed=$flag event=1 indirect=1 platform=1" ",iommu_platform=on$([ $flag = 0 ] || echo ,packed=on)" "" \
             -dtb "$work/restricted.dtb" "${mmio[@]}"
+        chosen "$label" || continue
         read -r first last < <(disk_buffers "$label")
         ((first >= pool_first && last < pool_first + pool_size)) || fail "$label: buffers from $first to $last"
     done

@@ -22,12 +22,14 @@ fi
 
 # disk_served LABEL PATTERN: how what the disk says begins, regardless of what follows
 disk_served() {
+    chosen "$1" || return 0
     [[ $(cat "$work/$1.backend.said") =~ ^$2 ]] || { cat "$work/$1.backend.said" >&2; fail "$1: the disk was not used like this: $2"; }
 }
 
 # disk_bounced LABEL: all buffers lie in 1 MiB, the kernel's pool if it says where that is; and the program's memory does not.
 disk_bounced() {
-    local first last from
+    local first last from to
+    chosen "$1" || return 0
     read -r first last < <(disk_buffers "$1")
     (((first > 0 && last - first < 1048576))) || fail "$1: buffers from $first to $last, in no pool of 1 MiB"
     while read -r from to; do
