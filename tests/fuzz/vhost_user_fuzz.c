@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "replay.h"
 #include "vhost_user_fuzz.h"
 
 /* The file is so large that the tables of real front-ends fit; hardly anything of it is there. */
@@ -313,8 +314,12 @@ static void play(struct fuzz *fuzz, struct fuzz_input *input, unsigned with)
     must(close(fuzz->socket) == 0, "the socket");
 }
 
-int fuzz_one(const uint8_t *data, size_t size, struct fuzz *fuzz)
+const unsigned fuzz_enough = 200; /* Buffers. */
+
+unsigned fuzz_play(const uint8_t *data, size_t size)
 {
+    static struct fuzz one;
+    struct fuzz *fuzz = &one;
     struct fuzz_input input = {data, size};
     const unsigned with = byte(&input);
     int before;
@@ -334,5 +339,5 @@ int fuzz_one(const uint8_t *data, size_t size, struct fuzz *fuzz)
     (void)close(after);
     must(before == after, "a descriptor was left");
     must(fuzz->started == fuzz->stopping, "a ring was not stopped");
-    return 0;
+    return fuzz->served;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * @brief The parts of a front-end made of bytes: its descriptors, the device at the other end, and
- * the one call that plays an input.
+ * @brief The parts of a front-end made of bytes: its descriptors, and the device at the other end.
  */
 #ifndef VIRTQ_TESTS_FUZZ_VHOST_USER_FUZZ_H
 #define VIRTQ_TESTS_FUZZ_VHOST_USER_FUZZ_H
@@ -82,7 +81,4 @@ void fuzz_signals_open(struct fuzz *fuzz);
 void fuzz_signals_close(struct fuzz *fuzz);
 /** @brief Ends the buffers that were kept. */
 void fuzz_device_release(struct fuzz *fuzz);
-/** @brief Plays an input: 0. It ends the program if anything is wrong. */
-int fuzz_one(const uint8_t *data, size_t size, struct fuzz *fuzz);
-
 #endif
