@@ -6,6 +6,8 @@
 
 #include "space/lock.h"
 
+#define GENERATION_MAX ((virtq_generation_t)-1)
+
 VIRTQ_API int virtq_guard_init(struct virtq_guard *guard, struct virtq_space *space,
                                uint32_t scheme)
 {
@@ -39,7 +41,14 @@ VIRTQ_API int virtq_guard_join(struct virtq_guard *guard, struct virtq_guard_use
         return VIRTQ_EINVAL;
     }
     user->inside = 0;
+#if VIRTQ_ATOMIC64
     user->held = 0;
+#else
+    user->held_begun = 0;
+    user->held_generation = 0;
+    user->held_counts = 0;
+    user->held_done = 0;
+#endif
     user->began = 0;
     user->guard = guard;
     virtq_priv_lock(&guard->lock);
@@ -65,7 +74,7 @@ VIRTQ_API void virtq_guard_part(struct virtq_guard_user *user)
 
 VIRTQ_API void virtq_guard_lock(struct virtq_guard_user *user)
 {
-    uint64_t free = 0;
+    virtq_generation_t free = 0;
 
     while (!__atomic_compare_exchange_n(&user->inside, &free, 1u, false, __ATOMIC_ACQUIRE,
                                         __ATOMIC_RELAXED)) {
@@ -75,13 +84,14 @@ VIRTQ_API void virtq_guard_lock(struct virtq_guard_user *user)
 }
 
 /* A burst that began before `generation` may have windows of before. */
-static void wait_for_epoch(const struct virtq_guard_user *user, uint64_t generation)
+static void wait_for_epoch(const struct virtq_guard_user *user, virtq_generation_t generation)
 {
     for (;;) {
         /* G4, partner G3 of virtq_guard_leave(). */
-        const uint64_t inside = __atomic_load_n(&user->inside, __ATOMIC_ACQUIRE);
+        const virtq_generation_t inside = __atomic_load_n(&user->inside, __ATOMIC_ACQUIRE);
 
-        if (inside == 0u || inside >= generation * 2u) {
+        /* Twice a generation, and the difference of two, may wrap. */
+        if (inside == 0u || (virtq_generation_t)(inside - generation * 2u) <= GENERATION_MAX / 2u) {
             return;
         }
         virtq_priv_relax();
@@ -90,7 +100,8 @@ static void wait_for_epoch(const struct virtq_guard_user *user, uint64_t generat
 
 VIRTQ_API void virtq_guard_wait(struct virtq_guard *guard)
 {
-    const uint64_t generation = __atomic_load_n(&guard->space->generation, __ATOMIC_RELAXED);
+    const virtq_generation_t generation =
+        __atomic_load_n(&guard->space->generation, __ATOMIC_RELAXED);
 
     if (guard->scheme == (uint32_t)VIRTQ_GUARD_CALLER) {
         return;
@@ -109,6 +120,27 @@ VIRTQ_API void virtq_guard_wait(struct virtq_guard *guard)
     virtq_priv_unlock(&guard->lock);
 }
 
+/* What virtq_guard_tell() told: the generation, then the counts. */
+static uint64_t told_by(const struct virtq_guard_user *user)
+{
+#if VIRTQ_ATOMIC64
+    return __atomic_load_n(&user->held, __ATOMIC_ACQUIRE);
+#else
+    for (;;) {
+        /* G6, partner G5 of virtq_guard_tell(). */
+        const uint32_t done = __atomic_load_n(&user->held_done, __ATOMIC_ACQUIRE);
+        const uint64_t generation = __atomic_load_n(&user->held_generation, __ATOMIC_RELAXED);
+        const uint32_t counts = __atomic_load_n(&user->held_counts, __ATOMIC_RELAXED);
+
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (__atomic_load_n(&user->held_begun, __ATOMIC_RELAXED) == done) {
+            return generation << 32 | counts;
+        }
+        virtq_priv_relax();
+    }
+#endif
+}
+
 VIRTQ_API uint64_t virtq_guard_held(struct virtq_guard *guard)
 {
     const uint32_t generation =
@@ -117,7 +149,7 @@ VIRTQ_API uint64_t virtq_guard_held(struct virtq_guard *guard)
 
     virtq_priv_lock(&guard->lock);
     for (const struct virtq_guard_user *user = guard->users; user != NULL; user = user->next) {
-        const uint64_t last = __atomic_load_n(&user->held, __ATOMIC_ACQUIRE);
+        const uint64_t last = told_by(user);
 
         /* Who has not begun a burst since then has not told old from new. */
         held += (uint32_t)(last >> 32) == generation ? last & UINT16_MAX : last >> 16 & UINT16_MAX;

@@ -155,26 +155,36 @@ static void doze(void)
     (void)nanosleep(&a_while, NULL);
 }
 
+/* Those from which twice the number, and the number itself, wrap with the next withdrawal too. */
+static const virtq_generation_t generations[] = {0, (virtq_generation_t)-1 / 2,
+                                                 (virtq_generation_t)-1};
+
+static void open_at(struct virtq_direct *direct, struct virtq_guard *guard, uint32_t scheme,
+                    virtq_generation_t generation)
+{
+    cr_assert_eq(virtq_direct_init(direct, NULL, 0, UINT64_MAX, VIRTQ_PERMISSION_READ), VIRTQ_OK);
+    direct->space.generation = generation;
+    cr_assert_eq(virtq_guard_init(guard, &direct->space, scheme), VIRTQ_OK);
+}
+
 Test(core_guard, L3_a_withdrawal_returns_only_when_the_burst_before_it_has_ended)
 {
     static struct virtq_guard_user users[2];
 
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 2 * 3; i++) {
         struct withdrawal w = {NULL, 0};
         struct virtq_direct direct;
         struct virtq_guard guard;
         pthread_t thread;
 
-        cr_assert_eq(virtq_direct_init(&direct, NULL, 0, UINT64_MAX, VIRTQ_PERMISSION_READ),
-                     VIRTQ_OK);
-        cr_assert_eq(virtq_guard_init(&guard, &direct.space, waiting[i]), VIRTQ_OK);
+        open_at(&direct, &guard, waiting[i % 2], generations[i / 2]);
         cr_assert_eq(virtq_guard_join(&guard, &users[0]), VIRTQ_OK);
         cr_assert_eq(virtq_guard_join(&guard, &users[1]), VIRTQ_OK);
         virtq_guard_enter(&users[0]);
         w.space = &direct.space;
         cr_assert_eq(pthread_create(&thread, NULL, withdraw, &w), 0);
         doze();
-        cr_assert_eq(__atomic_load_n(&w.done, __ATOMIC_ACQUIRE), 0u, "scheme %u", waiting[i]);
+        cr_assert_eq(__atomic_load_n(&w.done, __ATOMIC_ACQUIRE), 0u, "scheme %u", waiting[i % 2]);
         virtq_guard_leave(&users[0], 0, 0);
         cr_assert_eq(pthread_join(thread, NULL), 0);
         cr_assert_eq(w.done, 1u);
@@ -186,17 +196,22 @@ Test(core_guard, L3_a_withdrawal_returns_only_when_the_burst_before_it_has_ended
 Test(core_guard, L3_a_burst_that_began_after_it_is_not_waited_for)
 {
     static struct virtq_guard_user user;
-    struct virtq_direct direct;
-    struct virtq_guard guard;
 
-    cr_assert_eq(virtq_direct_init(&direct, NULL, 0, UINT64_MAX, VIRTQ_PERMISSION_READ), VIRTQ_OK);
-    cr_assert_eq(virtq_guard_init(&guard, &direct.space, VIRTQ_GUARD_EPOCH), VIRTQ_OK);
-    cr_assert_eq(virtq_guard_join(&guard, &user), VIRTQ_OK);
-    virtq_space_moved(&direct.space);
-    virtq_guard_enter(&user);
-    virtq_guard_wait(&guard);
-    virtq_guard_leave(&user, 0, 0);
-    virtq_guard_part(&user);
+    for (unsigned i = 0; i < 3; i++) {
+        struct virtq_direct direct;
+        struct virtq_guard guard;
+
+        open_at(&direct, &guard, VIRTQ_GUARD_EPOCH, generations[i]);
+        cr_assert_eq(virtq_guard_join(&guard, &user), VIRTQ_OK);
+        virtq_space_moved(&direct.space);
+        virtq_guard_enter(&user);
+        virtq_guard_wait(&guard);
+        virtq_guard_leave(&user, 7, 3);
+        cr_assert_eq(virtq_guard_held(&guard), 3u);
+        virtq_space_moved(&direct.space);
+        cr_assert_eq(virtq_guard_held(&guard), 7u);
+        virtq_guard_part(&user);
+    }
 }
 
 Test(core_guard, callers_who_serialise_wait_for_nothing)

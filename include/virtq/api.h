@@ -43,6 +43,16 @@
 #define VIRTQ_LIKELY(condition) __builtin_expect(!!(condition), 1)
 /** @brief The condition nearly never holds. */
 #define VIRTQ_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+/** @brief 1: this processor loads and stores 64 bits as one. 0: it does not, a ring's words of 64
+ * bits take two accesses, and what threads count in 64 bits elsewhere they count in 32. The library
+ * and its users have to agree: it follows from the processor they are compiled for. */
+#ifndef VIRTQ_ATOMIC64
+#    if __GCC_ATOMIC_LLONG_LOCK_FREE == 2
+#        define VIRTQ_ATOMIC64 1
+#    else
+#        define VIRTQ_ATOMIC64 0
+#    endif
+#endif
 /** @brief Bytes of a cache line that two processors may fight over. */
 #define VIRTQ_CACHE_LINE 64
 

@@ -51,10 +51,17 @@ enum virtq_guard_scheme {
 struct virtq_guard_user {
     /** Epoch: 0 outside of a burst, else 2 * generation + 1 as it was when the burst began. Lock: 1
      * during a burst. On a cache line that only a withdrawal shares. */
-    uint64_t inside __attribute__((aligned(VIRTQ_CACHE_LINE)));
-    uint64_t held;  /**< As of the last leave: generation (32 bits), buffers in flight (16), and of
-                       them those from before that generation (16). */
-    uint64_t began; /**< The generation when the burst began; the owner's. */
+    virtq_generation_t inside __attribute__((aligned(VIRTQ_CACHE_LINE)));
+#if VIRTQ_ATOMIC64
+    uint64_t held; /**< As of the last leave: generation (32 bits), buffers in flight (16), and of
+                      them those from before that generation (16). */
+#else
+    uint32_t held_begun;      /**< Moves before the next two words do. */
+    uint32_t held_generation; /**< The first half of what `held` is elsewhere, */
+    uint32_t held_counts;     /**< the second one, */
+    uint32_t held_done;       /**< and as `held_begun` once both are of one leave. */
+#endif
+    virtq_generation_t began;      /**< The generation when the burst began; the owner's. */
     struct virtq_guard *guard;     /**< Where it belongs; NULL: nowhere. */
     struct virtq_guard_user *next; /**< Guarded by the guard's lock. */
 };
@@ -131,6 +138,25 @@ VIRTQ_INLINE void virtq_guard_enter(struct virtq_guard_user *user)
     }
 }
 
+/** @brief What virtq_guard_held() is to know of a user. @param user within a burst. Its owner's
+ * thread. @param counts buffers in flight (16), and of them old ones (16) */
+VIRTQ_INLINE void virtq_guard_tell(struct virtq_guard_user *user, uint32_t counts)
+{
+#if VIRTQ_ATOMIC64
+    __atomic_store_n(&user->held, user->began << 32 | counts, __ATOMIC_RELAXED);
+#else
+    /* G5, partner G6 of virtq_guard_held(): whoever finds both counters alike has both words from
+     * between them. */
+    const uint32_t turn = user->held_done + 1u;
+
+    __atomic_store_n(&user->held_begun, turn, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    __atomic_store_n(&user->held_generation, user->began, __ATOMIC_RELAXED);
+    __atomic_store_n(&user->held_counts, counts, __ATOMIC_RELAXED);
+    __atomic_store_n(&user->held_done, turn, __ATOMIC_RELEASE);
+#endif
+}
+
 /** @brief Ends a burst: no piece may be touched any more but those of buffers in flight.
  * @param user within a burst. Its owner's thread.
  * @param outstanding virtq_device_outstanding(), summed up over the owner's queues on the space
@@ -138,13 +164,13 @@ VIRTQ_INLINE void virtq_guard_enter(struct virtq_guard_user *user)
 VIRTQ_INLINE void virtq_guard_leave(struct virtq_guard_user *user, uint32_t outstanding,
                                     uint32_t stale)
 {
-    const uint64_t most = UINT16_MAX;
-    const uint64_t flying = outstanding < most ? outstanding : most;
-    const uint64_t old = stale < most ? stale : most;
+    const uint32_t most = UINT16_MAX;
+    const uint32_t flying = outstanding < most ? outstanding : most;
+    const uint32_t old = stale < most ? stale : most;
 
     /* With the generation as it was at the beginning: a withdrawal meanwhile takes everything in
      * flight for its own. */
-    __atomic_store_n(&user->held, user->began << 32 | flying << 16 | old, __ATOMIC_RELAXED);
+    virtq_guard_tell(user, flying << 16 | old);
     /* G3, partner G4 of virtq_guard_wait(): all that was done in the windows before they go. */
     __atomic_store_n(&user->inside, 0u, __ATOMIC_RELEASE);
 }

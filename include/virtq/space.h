@@ -135,6 +135,15 @@ struct virtq_space_listener {
     struct virtq_space_listener *next; /**< Of the same space. */
 };
 
+#if VIRTQ_ATOMIC64
+/** @brief How often a space's windows were withdrawn. */
+typedef uint64_t virtq_generation_t;
+#else
+/** @brief How often a space's windows were withdrawn, modulo 2^32: a queue has to be used once in
+ * so many withdrawals. */
+typedef uint32_t virtq_generation_t;
+#endif
+
 /** @brief An address space. Embed it as the first member of your own; the caller owns the memory,
  * which must outlive every queue on it. Fields are set once, before the first queue uses the space.
  */
@@ -150,7 +159,7 @@ struct virtq_space {
     uint16_t reserved_[3];
     /** Counts invalidations. A queue compares it once a call and forgets its windows when it has
      * moved; see virtq_space_invalidated(). */
-    uint64_t generation;
+    virtq_generation_t generation;
     struct virtq_guard *guard; /**< Whom an invalidation waits for; NULL: nobody. See guard.h. */
     void (*guard_wait)(struct virtq_guard *guard); /**< virtq_guard_wait(), if there is a guard. */
     struct virtq_space_listener *listeners; /**< Spaces that are built on this one; NULL: none. */

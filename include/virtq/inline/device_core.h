@@ -61,11 +61,11 @@ struct virtq_device_core {
     struct virtq_device_window windows[VIRTQ_WINDOWS]; /**< By enum virtq_device_window_index. */
     struct virtq_device_entry *entries;                /**< `size` of them. */
     struct virtq_space *space;                         /**< Where device addresses lead. */
-    uint64_t generation;  /**< Of the space, when the windows were empty. */
-    uint32_t flags;       /**< A set of enum virtq_core_flag. */
-    uint32_t size;        /**< Queue size. */
-    uint32_t in_flight;   /**< Buffers popped and not pushed. */
-    uint32_t held;        /**< IN_ORDER: buffers pushed and held back. */
+    virtq_generation_t generation; /**< Of the space, when the windows were empty. */
+    uint32_t flags;                /**< A set of enum virtq_core_flag. */
+    uint32_t size;                 /**< Queue size. */
+    uint32_t in_flight;            /**< Buffers popped and not pushed. */
+    uint32_t held;                 /**< IN_ORDER: buffers pushed and held back. */
     uint32_t stale;       /**< Buffers in flight that were popped before windows were forgotten. */
     uint32_t *marks;      /**< A bit for each of them, by id. */
     uint32_t unpublished; /**< Buffers written as used since the last publish. */

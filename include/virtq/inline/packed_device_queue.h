@@ -42,7 +42,7 @@ VIRTQ_INLINE void virtq_packed_device_attach(struct virtq_packed_device *q)
 VIRTQ_COLD int virtq_packed_device_refresh(struct virtq_packed_device *q)
 {
     struct virtq_device_core *core = &q->core;
-    uint64_t generation = __atomic_load_n(&core->space->generation, __ATOMIC_ACQUIRE);
+    virtq_generation_t generation = __atomic_load_n(&core->space->generation, __ATOMIC_ACQUIRE);
     int error = VIRTQ_OK;
 
     virtq_device_core_age(core);

@@ -5,7 +5,9 @@
  * @brief The one door to shared memory: every load and store of a ring, an event word or a table.
  *
  * Each function does exactly one access of its own width, so that a field cannot be read twice or
- * in halves (threats: double fetch, torn access). Data loads and stores are relaxed atomics, not
+ * in halves (threats: double fetch, torn access). Only a processor without 64-bit accesses
+ * (#VIRTQ_ATOMIC64) takes two for a descriptor's address: each half once, and an honest peer does
+ * not change what it has published. Data loads and stores are relaxed atomics, not
  * plain ones: the peer writes at the same time. A test may define #VIRTQ_SHM_TRACE before including
  * this and sees every access before it happens, and every barrier (#VIRTQ_BARRIER_TRACE).
  */
@@ -143,11 +145,48 @@ VIRTQ_TEMPLATE uint32_t virtq_shm_load32(const uint32_t *from, unsigned how)
     return virtq_shm_order32(__atomic_load_n(from, __ATOMIC_RELAXED), how);
 }
 
+#if VIRTQ_ATOMIC64
+/** @brief 64 bits as they lie. @param from where @return them */
+VIRTQ_TEMPLATE uint64_t virtq_shm_load_whole(const uint64_t *from)
+{
+    return __atomic_load_n(from, __ATOMIC_RELAXED);
+}
+
+/** @brief 64 bits as they are to lie. @param to where @param value they */
+VIRTQ_TEMPLATE void virtq_shm_store_whole(uint64_t *to, uint64_t value)
+{
+    __atomic_store_n(to, value, __ATOMIC_RELAXED);
+}
+#else
+/** @brief Half of a word of 64 bits. */
+typedef uint32_t virtq_shm_half_t __attribute__((may_alias));
+
+/** @brief 64 bits as they lie. @param from where @return them */
+VIRTQ_TEMPLATE uint64_t virtq_shm_load_whole(const uint64_t *from)
+{
+    const virtq_shm_half_t *half = (const virtq_shm_half_t *)from;
+    const uint64_t first = __atomic_load_n(&half[0], __ATOMIC_RELAXED);
+    const uint64_t second = __atomic_load_n(&half[1], __ATOMIC_RELAXED);
+
+    return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? first << 32 | second : second << 32 | first;
+}
+
+/** @brief 64 bits as they are to lie. @param to where @param value they */
+VIRTQ_TEMPLATE void virtq_shm_store_whole(uint64_t *to, uint64_t value)
+{
+    virtq_shm_half_t *half = (virtq_shm_half_t *)to;
+    const unsigned high = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 0 : 1;
+
+    __atomic_store_n(&half[high], (uint32_t)(value >> 32), __ATOMIC_RELAXED);
+    __atomic_store_n(&half[1 - high], (uint32_t)value, __ATOMIC_RELAXED);
+}
+#endif
+
 /** @brief One 64-bit load. @param from ring word @param how an instance @return its value */
 VIRTQ_TEMPLATE uint64_t virtq_shm_load64(const uint64_t *from, unsigned how)
 {
     VIRTQ_SHM_TRACE(from, 8, VIRTQ_ACCESS_LOAD);
-    return virtq_shm_order64(__atomic_load_n(from, __ATOMIC_RELAXED), how);
+    return virtq_shm_order64(virtq_shm_load_whole(from), how);
 }
 
 /** @brief Sets a ring's memory to zero by the stores that a ring knows: aligned, of 2, 4 or 8
@@ -165,7 +204,7 @@ VIRTQ_INLINE void virtq_shm_zero(void *base, uint64_t len)
 
         VIRTQ_SHM_TRACE(at, width, VIRTQ_ACCESS_STORE);
         if (width == 8u) {
-            __atomic_store_n((uint64_t *)(void *)at, 0u, __ATOMIC_RELAXED);
+            virtq_shm_store_whole((uint64_t *)(void *)at, 0u);
         } else if (width == 4u) {
             __atomic_store_n((uint32_t *)(void *)at, 0u, __ATOMIC_RELAXED);
         } else {
@@ -210,7 +249,7 @@ VIRTQ_TEMPLATE void virtq_shm_store32_release(uint32_t *to, uint32_t value, unsi
 VIRTQ_TEMPLATE void virtq_shm_store64(uint64_t *to, uint64_t value, unsigned how)
 {
     VIRTQ_SHM_TRACE(to, 8, VIRTQ_ACCESS_STORE);
-    __atomic_store_n(to, virtq_shm_order64(value, how), __ATOMIC_RELAXED);
+    virtq_shm_store_whole(to, virtq_shm_order64(value, how));
 }
 
 #endif

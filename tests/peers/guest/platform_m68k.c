@@ -2,7 +2,6 @@
 /* QEMU's `virt` for m68k, big-endian: a goldfish terminal, the controller that halts, and goldfish
  * interrupt controllers, of 32 interrupts each. */
 #include "platform.h"
-#include "platform_atomic.h"
 
 #define INTERRUPTS 0xff001000u /* the controller of slot 0; the others follow */
 #define INTERRUPTS_STEP 0x1000u
