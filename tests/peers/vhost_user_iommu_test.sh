@@ -12,6 +12,15 @@ need aarch64-linux-gnu-gcc qemu-system-aarch64 timeout
 bus=pci noise=no iommu=yes served=$scratch/disk.sock
 guest_modules_pci
 guest_build vhost_user_iommu aarch64 aarch64-linux-gnu-gcc 0x40100000 -mgeneral-regs-only -mstrict-align -mno-outline-atomics -DGUEST_PCI -DGUEST_SERVED
-guest_matrix vhost-user-iommu ",disable-legacy=on,iommu_platform=on" 0 qemu-system-aarch64 -accel tcg \
-    -M virt,gic-version=2,highmem=off,memory-backend=m0 -cpu cortex-a57 -m 64 -semihosting -object memory-backend-memfd,id=m0,size=64M,share=on
+properties=,disable-legacy=on,iommu_platform=on
+machine=(qemu-system-aarch64 -accel tcg -M "virt,gic-version=2,highmem=off,memory-backend=m0" -cpu cortex-a57 -m 64 -semihosting
+    -object "memory-backend-memfd,id=m0,size=64M,share=on")
+if [ "${VIRTQ_PEERS:-quick}" = all ]; then
+    guest_matrix vhost-user-iommu $properties 0 "${machine[@]}"
+else
+    for packed in off on; do
+        guest_run vhost-user-iommu-packed-$packed "$properties,packed=$packed" 0 "packed=$(bit $packed) event=1 indirect=1 order=$(bit $order)$more" \
+            "${machine[@]}"
+    done
+fi
 guest_total
