@@ -229,4 +229,11 @@ static inline void kernel_space_close(struct kernel_space *space)
     cr_assert_eq(kernel_open_files(&space->kernel), 0);
 }
 
+/* For each kind, in a space of its own. */
+#define EACH_KIND(space)                                                        \
+    for (uint32_t kind = VIRTQ_VFIO_TYPE1;                                      \
+         kind <= VIRTQ_VFIO_IOMMUFD &&                                          \
+         (kernel_start(&(space)->kernel), kernel_space_open((space), kind), 1); \
+         kernel_space_close(space), kind++)
+
 #endif

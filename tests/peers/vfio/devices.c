@@ -84,15 +84,45 @@ static void find_group(const char *name, char *path, size_t size)
     (void)snprintf(path, size, "/dev/vfio/%.20s", last != NULL ? last + 1 : group);
 }
 
-static void open_device(struct device *device)
+/* The device's own file, for iommufd. */
+static void find_file(const char *name, char *path, size_t size)
+{
+    char directory[128];
+    const struct dirent *entry;
+    DIR *found;
+
+    (void)snprintf(directory, sizeof(directory), BUS "devices/%s/vfio-dev", name);
+    found = opendir(directory);
+    path[0] = '\0';
+    while (found != NULL && (entry = readdir(found)) != NULL) {
+        if (strncmp(entry->d_name, "vfio", 4) == 0) {
+            (void)snprintf(path, size, "/dev/vfio/devices/%.20s", entry->d_name);
+        }
+    }
+    if (found != NULL) {
+        (void)closedir(found);
+    }
+}
+
+static void join(struct device *device)
 {
     char path[64];
 
-    take(device->name);
+    if (devices_vfio.kind == (uint32_t)VIRTQ_VFIO_IOMMUFD) {
+        find_file(device->name, path, sizeof(path));
+        devices_check(virtq_vfio_device_open_file(&device->vfio, &devices_vfio, path), path);
+        return;
+    }
     find_group(device->name, path, sizeof(path));
     devices_check(virtq_vfio_group_open(&device->group, &devices_vfio, path), path);
     devices_check(virtq_vfio_device_open(&device->vfio, &device->group, device->name),
                   device->name);
+}
+
+static void open_device(struct device *device)
+{
+    take(device->name);
+    join(device);
     devices_check(virtq_vfio_device_reset(&device->vfio), "the device is reset");
     devices_check(virtq_vfio_device_enable(&device->vfio), "the device is enabled");
     for (unsigned bar = 0; bar < 6; bar++) {
@@ -112,12 +142,13 @@ void devices_trust_interrupts(void)
     tell("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "Y");
 }
 
-void devices_open(void)
+void devices_open(uint32_t kind)
 {
     struct virtq_vfio_config config = VIRTQ_VFIO_CONFIG_INIT;
     DIR *bus = opendir(BUS "devices");
     struct dirent *entry;
 
+    config.kind = kind;
     devices_check(virtq_vfio_open(&devices_vfio, &config), "VFIO");
     while (bus != NULL && (entry = readdir(bus)) != NULL && devices_count < DEVICES_MAX) {
         /* Its disk and its source of noise; not its IOMMU. */

@@ -25,8 +25,8 @@ extern unsigned devices_count;
  */
 void devices_trust_interrupts(void);
 
-/* Takes them all, and opens them in one address space. */
-void devices_open(void);
+/* Takes them all, and opens them in one address space, of an enum virtq_vfio_kind. */
+void devices_open(uint32_t kind);
 
 /* Which of them platform_open_interrupt() and the like are about. */
 void devices_select(unsigned device);

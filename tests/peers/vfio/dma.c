@@ -108,21 +108,26 @@ void dma_describe(void)
            (unsigned long long)usage.maps, (unsigned long long)usage.unmaps);
 }
 
-/* Arguments: a policy; the lowest device address; whether interrupts are to be trusted. */
+/* Arguments: a policy; the lowest device address; "unsafe": interrupts are trusted; "iommufd": in
+ * place of type 1. */
 int main(int argc, char **argv)
 {
+    uint32_t kind = VIRTQ_VFIO_TYPE1;
+
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "first=", 6) == 0) {
             all.first = strtoull(argv[i] + 6, NULL, 0);
         } else if (strcmp(argv[i], "unsafe") == 0) {
             devices_trust_interrupts();
+        } else if (strcmp(argv[i], "iommufd") == 0) {
+            kind = VIRTQ_VFIO_IOMMUFD;
         }
         for (uint32_t policy = 0; policy < sizeof(policies) / sizeof(policies[0]); policy++) {
             all.policy = strcmp(argv[i], policies[policy]) == 0 ? policy : all.policy;
         }
     }
-    devices_open();
+    devices_open(kind);
     open_addresses();
     guest_main();
 }
