@@ -47,7 +47,7 @@
  * bits take two accesses, and what threads count in 64 bits elsewhere they count in 32. The library
  * and its users have to agree: it follows from the processor they are compiled for. */
 #ifndef VIRTQ_ATOMIC64
-#    if __GCC_ATOMIC_LLONG_LOCK_FREE == 2
+#    ifdef __GCC_HAVE_SYNC_COMPARE_AND_SWAP_8
 #        define VIRTQ_ATOMIC64 1
 #    else
 #        define VIRTQ_ATOMIC64 0
