@@ -17,6 +17,7 @@
 
 #include "replay.h"
 #include "vhost_user_fuzz.h"
+#include "virtq/host/vhost_user_fault.h"
 
 /* The file is so large that the tables of real front-ends fit; hardly anything of it is there. */
 enum { MEMORY = 1 << 30, SMALL = 1 << 16, CONFIG = 60, STEPS = 400, RUNS = 400 };
@@ -30,11 +31,19 @@ enum step {
     STEP_ANSWER,  /* Answers every miss as a good front-end does. */
     STEP_RELEASE, /* The device ends what it has kept. */
     STEP_REQUEST, /* How many (1), bytes: to the channel of the back-end's requests. */
+    STEP_SHRINK,  /* The small file loses its memory, if that is caught. */
     STEP_COUNT
 };
 
 /* Of the first byte. */
-enum { WITH_STRICT = 1, WITH_PLATFORM = 2, WITH_HOLD = 4, WITHOUT_CONFIG = 8, WITH_WINDOW = 16 };
+enum {
+    WITH_STRICT = 1,
+    WITH_PLATFORM = 2,
+    WITH_HOLD = 4,
+    WITHOUT_CONFIG = 8,
+    WITH_WINDOW = 16,
+    WITH_CATCH = 32
+};
 
 /* How a message is sent. */
 enum { SILENT = 1, OWN_SIZE = 2, OWN_FLAGS = 4 };
@@ -272,6 +281,11 @@ static void step(struct fuzz *fuzz, struct fuzz_input *input)
     case STEP_REQUEST:
         send_raw(fuzz->channel, input);
         break;
+    case STEP_SHRINK:
+        if (fuzz->caught) {
+            must(ftruncate(fuzz_files.kinds[FUZZ_SMALL], 0) == 0, "the small file");
+        }
+        break;
     default:
         message(fuzz, input);
         break;
@@ -289,6 +303,8 @@ static void play(struct fuzz *fuzz, struct fuzz_input *input, unsigned with)
     fuzz->hold = (with & WITH_HOLD) != 0;
     config.socket = ends[0];
     config.flags = (with & WITH_STRICT) != 0 ? (uint32_t)VIRTQ_VHOST_USER_STRICT : 0u;
+    fuzz->caught = (with & WITH_CATCH) != 0;
+    config.flags |= fuzz->caught ? (uint32_t)VIRTQ_VHOST_USER_CATCH : 0u;
     config.features = FUZZ_FEATURES;
     config.features |= (with & WITH_PLATFORM) != 0 ? VIRTQ_FEATURE(VIRTIO_F_ACCESS_PLATFORM) : 0;
     config.queue_count = FUZZ_RINGS;
@@ -326,6 +342,8 @@ unsigned fuzz_play(const uint8_t *data, size_t size)
     int after;
 
     fuzz_files_open();
+    must(virtq_vhost_user_fault_install() == 0, "no handler");
+    must(ftruncate(fuzz_files.kinds[FUZZ_SMALL], SMALL) == 0, "the small file");
     /* The guest's memory is zeros again. */
     (void)fallocate(fuzz_files.kinds[FUZZ_MEMORY], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
                     MEMORY);

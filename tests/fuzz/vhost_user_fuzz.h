@@ -64,6 +64,7 @@ struct fuzz {
     int far;     /**< ... and the one that is sent. */
     unsigned started, stopping, served;
     bool hold;
+    bool caught; /**< Memory may go. */
     struct {
         struct virtq_chain chain;
         struct virtq_piece pieces[FUZZ_PIECES];
