@@ -153,6 +153,8 @@ static inline int engine_open(struct engine *engine, const struct virtq_blk_disk
     config.depth = ENGINE_DEPTH;
     config.device = virtq_vhost_user_vring_device(engine->backend, engine->index);
     config.disk = disk;
+    config.backend = engine->backend;
+    config.index = engine->index;
     size = virtq_blk_queue_size(&config);
     engine->memory = aligned_alloc(VIRTQ_CACHE_LINE, size);
     if (waits) {

@@ -270,6 +270,7 @@ int main(int argc, char **argv)
     config.opaque = &disk;
     /* A front-end that makes its memory shorter ends its own connection, and not this program. */
     config.flags |= virtq_vhost_user_fault_install() == 0 ? VIRTQ_VHOST_USER_CATCH : 0u;
+    config.flags |= VIRTQ_VHOST_USER_RECORDED; /* After a crash the next one goes on. */
     result = serve_all(argv[optind], serve_signals(), &config, &disk.backend);
     if (!disk.read_only && fdatasync(disk.file) != 0) {
         perror(argv[optind + 1]);

@@ -13,6 +13,7 @@ struct slot {
  * idle slots are never fewer than what is done, or nothing is popped. */
 struct virtq_blk_queue {
     struct virtq_device *device;
+    struct virtq_vhost_user_backend *backend;
     const struct virtq_blk_disk *disk;
     unsigned char *slots;
     struct virtq_used_buffer *done;
@@ -22,6 +23,7 @@ struct virtq_blk_queue {
     uint32_t pieces;
     uint32_t idle_count;
     uint32_t done_count;
+    uint32_t index;
 };
 
 static size_t align_up(size_t size)
@@ -66,6 +68,8 @@ VIRTQ_API int virtq_blk_queue_init(void *memory, size_t size,
         return VIRTQ_ENOMEM;
     }
     made->device = config->device;
+    made->backend = config->backend;
+    made->index = config->index;
     made->disk = config->disk;
     made->depth = config->depth;
     made->pieces = config->pieces;
@@ -84,12 +88,30 @@ VIRTQ_API int virtq_blk_queue_init(void *memory, size_t size,
     return VIRTQ_OK;
 }
 
+/* The queue's own calls, or those that record and log. */
+static int take(struct virtq_blk_queue *queue, struct slot *slot)
+{
+    struct virtq_chain *chain = &slot->request.chain;
+
+    return queue->backend == NULL
+               ? virtq_device_pop(queue->device, chain, 1, slot->pieces, queue->pieces)
+               : virtq_vhost_user_vring_pop(queue->backend, queue->index, chain, 1, slot->pieces,
+                                            queue->pieces);
+}
+
+static int give(struct virtq_blk_queue *queue)
+{
+    return queue->backend == NULL
+               ? virtq_device_push(queue->device, queue->done, queue->done_count)
+               : virtq_vhost_user_vring_push_used(queue->backend, queue->index, queue->done,
+                                                  queue->done_count);
+}
+
 VIRTQ_API int virtq_blk_queue_pop(struct virtq_blk_queue *queue, struct virtq_blk_request **request)
 {
     while (queue->idle_count > queue->done_count) {
         struct slot *slot = queue->idle[queue->idle_count - 1];
-        const int got =
-            virtq_device_pop(queue->device, &slot->request.chain, 1, slot->pieces, queue->pieces);
+        const int got = take(queue, slot);
 
         if (got != 1) {
             return got;
@@ -117,7 +139,13 @@ VIRTQ_API struct iovec *virtq_blk_queue_vector(struct virtq_blk_queue *queue,
 VIRTQ_API uint32_t virtq_blk_queue_finish(struct virtq_blk_queue *queue,
                                           struct virtq_blk_request *request)
 {
-    queue->done[queue->done_count++] = virtq_blk_request_finish(request);
+    const struct virtq_used_buffer used = virtq_blk_request_finish(request);
+
+    queue->done[queue->done_count++] = used;
+    if (queue->backend != NULL) {
+        /* Now: the next request may take its slot before it is pushed. */
+        virtq_vhost_user_vring_written(queue->backend, queue->index, &request->chain, used.len);
+    }
     queue->idle[queue->idle_count++] = (struct slot *)(void *)request;
     return queue->done_count;
 }
@@ -125,7 +153,7 @@ VIRTQ_API uint32_t virtq_blk_queue_finish(struct virtq_blk_queue *queue,
 VIRTQ_API int virtq_blk_queue_publish(struct virtq_blk_queue *queue)
 {
     if (queue->done_count != 0) {
-        const int pushed = virtq_device_push(queue->device, queue->done, queue->done_count);
+        const int pushed = give(queue);
 
         if (pushed < 0) {
             return pushed;
@@ -133,7 +161,8 @@ VIRTQ_API int virtq_blk_queue_publish(struct virtq_blk_queue *queue)
         queue->done_count -= (uint32_t)pushed;
         memmove(queue->done, queue->done + pushed, queue->done_count * sizeof(queue->done[0]));
     }
-    return virtq_device_publish(queue->device);
+    return queue->backend == NULL ? virtq_device_publish(queue->device)
+                                  : virtq_vhost_user_vring_publish(queue->backend, queue->index);
 }
 
 VIRTQ_API uint32_t virtq_blk_queue_busy(const struct virtq_blk_queue *queue)

@@ -28,23 +28,41 @@ VIRTQ_API int virtq_vhost_user_vring_pop(struct virtq_vhost_user_backend *backen
     return got;
 }
 
+VIRTQ_API void virtq_vhost_user_vring_written(struct virtq_vhost_user_backend *backend,
+                                              uint32_t index, const struct virtq_chain *chain,
+                                              uint32_t len)
+{
+    const struct virtq_priv_log_area *log = virtq_priv_log_active(&backend->log);
+
+    (void)index;
+    if (log != NULL) {
+        virtq_priv_log_buffer(log, &backend->mapped, chain, len);
+    }
+}
+
+VIRTQ_API int virtq_vhost_user_vring_push_used(struct virtq_vhost_user_backend *backend,
+                                               uint32_t index, const struct virtq_used_buffer *used,
+                                               unsigned count)
+{
+    struct virtq_priv_vring *vring = &backend->vrings[index];
+    const int got = virtq_device_push(vring->device, used, count);
+    int i;
+
+    for (i = 0; i < got && vring->inflight.region.split != NULL; i++) {
+        virtq_priv_inflight_pushed(&vring->inflight, (uint16_t)used[i].id);
+    }
+    return got;
+}
+
 VIRTQ_API int virtq_vhost_user_vring_push(struct virtq_vhost_user_backend *backend, uint32_t index,
                                           const struct virtq_chain *chain, uint32_t len)
 {
-    struct virtq_priv_vring *vring = &backend->vrings[index];
-    const struct virtq_priv_log_area *log = virtq_priv_log_active(&backend->log);
     const struct virtq_used_buffer used = {chain->id, len};
-    const int got = virtq_device_push(vring->device, &used, 1);
+    const int got = virtq_vhost_user_vring_push_used(backend, index, &used, 1);
 
-    if (got != 1) {
-        return got;
-    }
-    if (log != NULL) {
+    if (got == 1) {
         /* M10: after the data, and before anybody is told of it. */
-        virtq_priv_log_buffer(log, &backend->mapped, chain, len);
-    }
-    if (vring->inflight.region.split != NULL) {
-        virtq_priv_inflight_pushed(&vring->inflight, chain->id);
+        virtq_vhost_user_vring_written(backend, index, chain, len);
     }
     return got;
 }

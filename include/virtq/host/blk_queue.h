@@ -23,6 +23,7 @@
 #include "../api.h"
 #include "../device.h"
 #include "blk.h"
+#include "vhost_user_backend.h"
 
 VIRTQ_BEGIN_DECLS
 
@@ -37,12 +38,15 @@ struct virtq_blk_queue_config {
                              error. */
     struct virtq_device *device;       /**< The queue; must outlive the requests. */
     const struct virtq_blk_disk *disk; /**< One that virtq_blk_disk_config() accepts; likewise. */
+    struct virtq_vhost_user_backend *backend; /**< With VIRTQ_VHOST_USER_RECORDED: whose ring the
+                                                   queue is; else it may be NULL. */
+    uint32_t index;                           /**< Which of its rings. */
 };
 
 /** @brief The initial value of a struct virtq_blk_queue_config. */
-#define VIRTQ_BLK_QUEUE_CONFIG_INIT                                  \
-    {                                                                \
-        sizeof(struct virtq_blk_queue_config), 128, 1024, NULL, NULL \
+#define VIRTQ_BLK_QUEUE_CONFIG_INIT                                           \
+    {                                                                         \
+        sizeof(struct virtq_blk_queue_config), 128, 1024, NULL, NULL, NULL, 0 \
     }
 
 /** @brief Bytes of memory that the requests need. Most of it is not touched while requests are few

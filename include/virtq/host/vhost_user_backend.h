@@ -263,6 +263,27 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_vring_push(struct virtq_vhost_us
                                                            const struct virtq_chain *chain,
                                                            uint32_t len);
 
+/** @brief Logs what was written to a buffer, for one that is pushed later, when its pieces may be
+ * gone.
+ * @param backend a back-end
+ * @param index   a ring within a burst
+ * @param chain   as popped, with its pieces
+ * @param len     bytes written from the start of its writable part. Its thread, after the data was
+ * written and before virtq_vhost_user_vring_push_used(). */
+VIRTQ_API void virtq_vhost_user_vring_written(struct virtq_vhost_user_backend *backend,
+                                              uint32_t index, const struct virtq_chain *chain,
+                                              uint32_t len);
+
+/** @brief Marks buffers used whose writes were logged: as virtq_device_push().
+ * @param backend a back-end
+ * @param index   a ring within a burst
+ * @param used    `count` of them
+ * @param count   at least 1
+ * @return as virtq_device_push(). Its thread. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_vring_push_used(
+    struct virtq_vhost_user_backend *backend, uint32_t index, const struct virtq_used_buffer *used,
+    unsigned count);
+
 /** @brief Shows what was pushed to the driver: as virtq_device_publish(), and crosses it off the
  * records.
  * @param backend a back-end
