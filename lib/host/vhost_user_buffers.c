@@ -46,9 +46,10 @@ VIRTQ_API int virtq_vhost_user_vring_push_used(struct virtq_vhost_user_backend *
 {
     struct virtq_priv_vring *vring = &backend->vrings[index];
     const int got = virtq_device_push(vring->device, used, count);
-    int i;
+    const bool recorded = vring->inflight.region.split != NULL;
+    unsigned i;
 
-    for (i = 0; i < got && vring->inflight.region.split != NULL; i++) {
+    for (i = 0; recorded && i < count && (int)i < got; i++) {
         virtq_priv_inflight_pushed(&vring->inflight, (uint16_t)used[i].id);
     }
     return got;
