@@ -75,6 +75,17 @@ static void put_le64(unsigned char *bytes, uint64_t word)
     }
 }
 
+static void *take_memory(size_t size)
+{
+    void *memory = aligned_alloc(VIRTQ_CACHE_LINE, (size + VIRTQ_CACHE_LINE - 1) /
+                                                       VIRTQ_CACHE_LINE * VIRTQ_CACHE_LINE);
+
+    if (memory == NULL || size == 0) {
+        fail("no memory");
+    }
+    return memory;
+}
+
 static int make_image(const char *path, uint64_t blocks)
 {
     unsigned char block[BLOCK] = {0};
@@ -130,9 +141,8 @@ static void make_queue(struct load *load, uint64_t features, struct virtq_layout
         fail("no room for the ring");
     }
     virtq_layout_areas(layout, base, &config.areas);
-    load->driver_memory = aligned_alloc(VIRTQ_CACHE_LINE, virtq_driver_size(&config));
-    if (load->driver_memory == NULL ||
-        virtq_driver_init(load->driver_memory, virtq_driver_size(&config), &config,
+    load->driver_memory = take_memory(virtq_driver_size(&config));
+    if (virtq_driver_init(load->driver_memory, virtq_driver_size(&config), &config,
                           &load->driver) != 0) {
         fail("no queue");
     }
@@ -149,10 +159,8 @@ static void open_disk(struct load *load, const char *path)
     struct virtq_layout layout;
 
     config.socket = connect_to(path);
-    load->frontend_memory =
-        aligned_alloc(VIRTQ_CACHE_LINE, virtq_vhost_user_frontend_size(&config));
-    if (load->frontend_memory == NULL ||
-        virtq_vhost_user_frontend_init(load->frontend_memory,
+    load->frontend_memory = take_memory(virtq_vhost_user_frontend_size(&config));
+    if (virtq_vhost_user_frontend_init(load->frontend_memory,
                                        virtq_vhost_user_frontend_size(&config), &config,
                                        &load->frontend) != 0 ||
         virtq_vhost_user_frontend_greet(load->frontend) != 0) {
