@@ -23,8 +23,8 @@ virtq_vhost_user_frontend_size(const struct virtq_vhost_user_frontend_config *co
         config->reserved_ != 0) {
         return 0;
     }
-    return align_up(sizeof(struct virtq_vhost_user_frontend)) +
-           config->queue_count * sizeof(struct virtq_priv_frontend_ring);
+    return align_up(align_up(sizeof(struct virtq_vhost_user_frontend)) +
+                    config->queue_count * sizeof(struct virtq_priv_frontend_ring));
 }
 
 static void lay_out(struct virtq_vhost_user_frontend *frontend,

@@ -36,6 +36,7 @@ void virtq_test_assert(const char *file, int line, const char *text, int holds, 
     }
     va_end(arguments);
     printf("\n");
+    (void)fflush(stdout); /* A sanitizer may end the process before exit() does. */
     longjmp(out, 1);
 }
 
