@@ -32,6 +32,7 @@ firmware() {
         <(dd if="$disk" bs=512 skip=32 count=16 status=none | LC_ALL=C od -An -v -tu1 -w1 | awk '{ print $1 + 0 }') ||
         fail "firmware$1: the sectors are not what was written"
     rm -f "$disk"
+    ran=$((ran + 1))
     echo "PASS firmware$1"
 }
 
@@ -42,3 +43,4 @@ if command -v qemu-system-x86_64 >/dev/null && [ "$(uname -m)" = x86_64 ]; then
         firmware "$properties"
     done
 fi
+guest_total
