@@ -104,3 +104,35 @@ Test(host_threads, l3_memory_and_calls_change_while_other_threads_serve)
     cr_assert_eq(frontend_stop(&f, 1), (uint32_t)ROUNDS * 2);
     frontend_close(&f);
 }
+
+static unsigned woken[FRONTEND_RINGS];
+
+static void count_wake(void *opaque, uint32_t index)
+{
+    (void)opaque;
+    woken[index]++;
+}
+
+/* Nobody kicks for what was available before a ring was enabled, nor at a descriptor that has been
+ * replaced. */
+Test(host_threads, a_ring_with_a_thread_of_its_own_is_told_to_look_again)
+{
+    static const struct virtq_vhost_user_ops told = {.size = sizeof(struct virtq_vhost_user_ops),
+                                                     .wake = count_wake};
+    struct frontend f;
+
+    woken[0] = woken[1] = 0;
+    frontend_open_with(&f, 0, &told);
+    frontend_greet(&f, FEATURES);
+    cr_assert_eq(frontend_try_state(&f, VHOST_USER_SET_VRING_ENABLE, 0, 0), 0);
+    cr_assert_eq(woken[0], 0u, "it does not run");
+    frontend_start(&f, 0, FEATURES, 8);
+    cr_assert_eq(woken[0], 2u, "started, and enabled");
+    cr_assert_eq(frontend_try_state(&f, VHOST_USER_SET_VRING_ENABLE, 0, 0), 0);
+    cr_assert_eq(frontend_try_state(&f, VHOST_USER_SET_VRING_ENABLE, 0, 1), 0);
+    cr_assert_eq(woken[0], 4u);
+    cr_assert_eq(frontend_kick_message(&f, 0), 0);
+    cr_assert_eq(woken[0], 5u);
+    cr_assert_eq(woken[1], 0u);
+    frontend_close(&f);
+}
