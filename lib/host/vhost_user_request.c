@@ -47,7 +47,8 @@ static uint32_t set_features(backend_type *backend, message_type *message)
     backend->features = features;
     virtq_priv_log_choose(backend);
     virtq_priv_tlb_flush(&backend->tlb);
-    for (i = 0; i < backend->queue_count; i++) {
+    /* Who has protocol features may enable a ring before he says which features there are. */
+    for (i = 0; i < backend->queue_count && backend->protocol == 0; i++) {
         __atomic_store_n(&backend->vrings[i].enabled, 0u, __ATOMIC_RELEASE);
     }
     if (backend->ops.features != NULL) {
@@ -262,7 +263,9 @@ static uint32_t set_vring_enable(backend_type *backend, message_type *message)
     if (vring == NULL) {
         return VIRTQ_VHOST_USER_REFUSED_INDEX;
     }
-    if (!virtq_feature_has(backend->features, VHOST_USER_F_PROTOCOL_FEATURES)) {
+    /* QEMU enables a network card's rings first, and accepts the feature bit then. */
+    if (backend->protocol == 0 &&
+        !virtq_feature_has(backend->features, VHOST_USER_F_PROTOCOL_FEATURES)) {
         return VIRTQ_VHOST_USER_REFUSED_PROTOCOL;
     }
     if (message->payload.state.num > 1) {

@@ -227,6 +227,10 @@ bool virtq_priv_vring_stop(struct virtq_vhost_user_backend *backend, uint32_t in
     saved = saved || vring->owes;
     virtq_guard_part(&vring->user);
     vring->device = NULL;
+    if (!virtq_feature_has(backend->features, VHOST_USER_F_PROTOCOL_FEATURES)) {
+        /* Nobody enabled it but virtq_priv_vring_start(). */
+        __atomic_store_n(&vring->enabled, 0u, __ATOMIC_RELEASE);
+    }
     (void)virtq_priv_vring_set_kick(backend, index, -1);
     drop_translations(backend);
     virtq_priv_mapped_reclaim(&backend->mapped);

@@ -73,7 +73,7 @@ static const struct message_row message_rows[] = {
     ROW(GET_PROTOCOL_FEATURES, 0, 0, NONE, 1, 0, NONE, "aaaaaa", ""),
     ROW(SET_PROTOCOL_FEATURES, 8, 0, NONE, 0, 0, NONE, "aaaaaa", "8"),
     ROW(GET_QUEUE_NUM, 0, 0, NONE, 1, 0, NONE, "eaaaaa", ""),
-    ROW(SET_VRING_ENABLE, 8, 0, NONE, 0, 0, NONE, "eraaaa", "44"),
+    ROW(SET_VRING_ENABLE, 8, 0, NONE, 0, 0, NONE, "eaaaaa", "44"),
     {VHOST_USER_SET_BACKEND_REQ_FD, 0, 0, 8, 1, 1, FDS_SIGNAL, 0, NOT(PROTOCOL), 0, "errrrr", ""},
     ROW(IOTLB_MSG, 32, 0, NONE, 0, NOT(REQUEST), NONE, "errrrr", "88811"),
     ROW(GET_CONFIG, 12 + 4, 0, NONE, 1, 0, NONE, "eaaaaa", "4444"),

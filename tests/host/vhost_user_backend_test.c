@@ -70,6 +70,26 @@ Test(host_backend, a_packed_base_has_both_positions_and_a_ring_goes_on_where_it_
     }
 }
 
+/* As QEMU does with network cards, each time that a driver begins. */
+Test(host_backend, a_ring_may_be_enabled_before_features_are_accepted)
+{
+    uint64_t features = VERSION_1 | FRONTEND_PROTOCOL;
+    struct frontend f;
+
+    frontend_open(&f, 0);
+    frontend_greet(&f, 0);
+    for (unsigned round = 0; round < 3; round++) {
+        cr_assert_eq(frontend_try_state(&f, VHOST_USER_SET_VRING_ENABLE, 0, 1), 0);
+        cr_assert_eq(frontend_try_number(&f, VHOST_USER_SET_FEATURES, features), 0);
+        /* Without that bit here it is not enabled once more. */
+        frontend_start(&f, 0, features & ~FRONTEND_PROTOCOL, 8);
+        frontend_traffic(&f, 0, 4);
+        (void)frontend_stop(&f, 0);
+        features ^= EVENT_IDX;
+    }
+    frontend_close(&f);
+}
+
 /* DPDK's virtio-user says where the driver stands, and nothing of the device. */
 Test(host_backend, a_packed_base_of_one_position_is_both)
 {
