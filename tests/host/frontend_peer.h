@@ -91,7 +91,7 @@ static inline void peer_open_with(struct peer *peer, uint32_t deadline,
     config.ops = ops;
     config.opaque = peer;
     size = virtq_vhost_user_frontend_size(&config);
-    peer->memory = aligned_alloc(VIRTQ_CACHE_LINE, (size + 63) / 64 * 64);
+    peer->memory = aligned_alloc(VIRTQ_CACHE_LINE, size);
     cr_assert_eq(virtq_vhost_user_frontend_init(peer->memory, size, &config, &peer->frontend), 0);
 }
 

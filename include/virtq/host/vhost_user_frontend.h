@@ -122,8 +122,8 @@ struct virtq_vhost_user_ring {
 
 /** @brief Bytes of memory that a front-end needs.
  * @param config the configuration
- * @return bytes, to be aligned to #VIRTQ_CACHE_LINE; 0 if the configuration is illegal. Any thread.
- */
+ * @return bytes, a multiple of #VIRTQ_CACHE_LINE, to be aligned to that; 0 if the configuration is
+ * illegal. Any thread. */
 VIRTQ_API size_t
 virtq_vhost_user_frontend_size(const struct virtq_vhost_user_frontend_config *config);
 
