@@ -73,7 +73,7 @@ if [ "${VIRTQ_PEERS:-quick}" != all ]; then
     exit 0
 fi
 seconds=1500
-disk_ops=${VIRTQ_CRASH_OPS:-120000}
+disk_ops=${VIRTQ_CRASH_OPS:-30000}
 crash_run crash-split "$split" "" 100
 disk_queues=2
 crash_run crash-packed-2-queues "$packed" ",packed=on" 100
