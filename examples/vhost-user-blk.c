@@ -265,6 +265,7 @@ int main(int argc, char **argv)
                       VIRTQ_FEATURE(VIRTIO_F_ACCESS_PLATFORM);
     config.queue_count = disk.is.queues;
     config.queue_size = RING_SIZE;
+    config.table_max = RING_SIZE; /* Linux takes no notice of how small a ring is. */
     config.config_size = VIRTQ_BLK_CONFIG_SIZE;
     config.ops = &ops;
     config.opaque = &disk;

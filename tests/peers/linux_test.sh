@@ -13,7 +13,7 @@ quiet=(-bios qboot.rom) # a firmware that leaves disks alone, and is faster
 split="packed=0 event=1 indirect=1 platform=0"
 packed="packed=1 event=1 indirect=1 platform=0"
 if [ "${VIRTQ_PEERS:-quick}" != all ]; then
-    disk_run linux-split $kernel "$split" "" "" "${quiet[@]}"
+    disk_run linux-split-small-ring $kernel "$split" ",queue-size=16" "" "${quiet[@]}"
     disk_queues=2
     disk_run linux-packed-2-queues $kernel "$packed" ",packed=on" "" "${quiet[@]}"
     guest_total
