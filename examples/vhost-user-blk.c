@@ -187,7 +187,7 @@ static const char usage[] =
     "  --queues=N          1 to 64 queues, a thread for each that is used (4)\n"
     "  --block-size=BYTES  the guest's blocks: a power of two from 512 to 65536 (512)\n"
     "  --serial=TEXT       up to 20 bytes (virtq)\n"
-    "  --poll=LOOKS        looks at a ring before its thread sleeps (200)\n"
+    "  --poll=LOOKS        looks at a ring before its thread sleeps (20)\n"
     "  --sync              wait for the file; no io_uring\n"
     "  --only=FIRST:BYTES  of the guest's memory map and use only this, in hexadecimal\n"
     "  --log               say what the guest accepts, and where its buffers lie\n"
@@ -249,7 +249,7 @@ int main(int argc, char **argv)
                                                     .withdrawn = withdrawn,
                                                     .config_read = config_read,
                                                     .refused = serve_refused};
-    static struct disk disk = {.is = VIRTQ_BLK_DISK_INIT, .polls = 200};
+    static struct disk disk = {.is = VIRTQ_BLK_DISK_INIT, .polls = 20};
     struct virtq_vhost_user_backend_config config = VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT;
     int result;
 

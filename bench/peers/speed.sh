@@ -9,6 +9,7 @@ set -euo pipefail
 # shellcheck source=../../tests/peers/linux/linux.sh
 . "$VIRTQ_SOURCE/tests/peers/linux/linux.sh"
 linux_setup speed
+processors=1 # or which of them takes a disk's interrupts decides
 need qemu-storage-daemon qemu-system-x86_64
 rounds=${1:-20} milliseconds=${2:-200}
 load=$VIRTQ_BUILD/bench/virtq-disk-load
