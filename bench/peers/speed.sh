@@ -11,7 +11,7 @@ set -euo pipefail
 linux_setup speed
 processors=1 # or which of them takes a disk's interrupts decides
 need qemu-storage-daemon qemu-system-x86_64
-rounds=${1:-20} milliseconds=${2:-200}
+rounds=${1:-40} milliseconds=${2:-80}
 load=$VIRTQ_BUILD/bench/virtq-disk-load
 image=$(mktemp /dev/shm/virtq-speed.XXXXXX)
 ours=$scratch/ours.sock packed=$scratch/packed.sock theirs=$scratch/theirs.sock
