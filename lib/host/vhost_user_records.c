@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The requests that are about records of buffers and about the log. */
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "vhost_user_backend_private.h"
@@ -86,13 +85,11 @@ uint32_t virtq_priv_records_set_log_base(backend_type *backend, message_type *me
 uint32_t virtq_priv_records_set_log_fd(backend_type *backend, message_type *message)
 {
     const int fd = message->fds[0];
-    const int flags = fcntl(fd, F_GETFL);
 
     if (!virtq_feature_has(backend->offered, VHOST_F_LOG_ALL)) {
         return VIRTQ_VHOST_USER_REFUSED_REQUEST;
     }
-    /* A write may not wait for the front-end to read. */
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+    if (virtq_priv_vring_judge_fd(fd) != VIRTQ_VHOST_USER_ACCEPTED) {
         return VIRTQ_VHOST_USER_REFUSED_VALUE;
     }
     message->fds[0] = -1;

@@ -29,7 +29,8 @@ enum message_stage {
 enum message_fds {
     FDS_NONE,
     FDS_MEMORY, /* A file to be mapped. */
-    FDS_SIGNAL, /* Something to be read or written: eventfds, a socket. */
+    FDS_SIGNAL, /* Eventfds. */
+    FDS_SOCKET,
 };
 
 struct message_row {
@@ -61,8 +62,8 @@ static const struct message_row message_rows[] = {
     ROW(SET_OWNER, 0, 0, NONE, 0, 0, NONE, "aaaaaa", ""),
     ROW(RESET_OWNER, 0, 0, NONE, 0, 0, NONE, "aaaaaa", ""),
     ROW(SET_MEM_TABLE, 8 + 2 * 32, 2, MEMORY, 0, 0, NONE, "aaaaaa", "4488888888"),
-    ROW(SET_LOG_BASE, 16, 1, MEMORY, 1, NOT(PROTOCOL), NONE, "errrrr", "88"),
-    {VHOST_USER_SET_LOG_FD, 0, 0, 8, 1, 1, FDS_SIGNAL, 0, NOT(REQUEST), 0, "errrrr", ""},
+    ROW(SET_LOG_BASE, 16, 1, MEMORY, 1, 0, NONE, "eaaaaa", "88"),
+    {VHOST_USER_SET_LOG_FD, 0, 0, 8, 1, 1, FDS_SIGNAL, 0, 0, 0, "aaaaaa", ""},
     ROW(SET_VRING_NUM, 8, 0, NONE, 0, 0, NONE, "aaaaaa", "44"),
     ROW(SET_VRING_ADDR, 40, 0, NONE, 0, 0, NONE, "aaaaaa", "448888"),
     ROW(SET_VRING_BASE, 8, 0, NONE, 0, 0, NONE, "aaaaaa", "44"),
@@ -74,13 +75,12 @@ static const struct message_row message_rows[] = {
     ROW(SET_PROTOCOL_FEATURES, 8, 0, NONE, 0, 0, NONE, "aaaaaa", "8"),
     ROW(GET_QUEUE_NUM, 0, 0, NONE, 1, 0, NONE, "eaaaaa", ""),
     ROW(SET_VRING_ENABLE, 8, 0, NONE, 0, 0, NONE, "eaaaaa", "44"),
-    {VHOST_USER_SET_BACKEND_REQ_FD, 0, 0, 8, 1, 1, FDS_SIGNAL, 0, NOT(PROTOCOL), 0, "errrrr", ""},
-    ROW(IOTLB_MSG, 32, 0, NONE, 0, NOT(REQUEST), NONE, "errrrr", "88811"),
+    {VHOST_USER_SET_BACKEND_REQ_FD, 0, 0, 8, 1, 1, FDS_SOCKET, 0, 0, 0, "eaaaaa", ""},
+    ROW(IOTLB_MSG, 32, 0, NONE, 0, 0, NONE, "eraaaa", "88811"),
     ROW(GET_CONFIG, 12 + 4, 0, NONE, 1, 0, NONE, "eaaaaa", "4444"),
     ROW(SET_CONFIG, 12 + 4, 0, NONE, 0, 0, NONE, "eaaaaa", "4444"),
-    {VHOST_USER_GET_INFLIGHT_FD, 24, 20, 24, 0, 0, FDS_NONE, 1, NOT(PROTOCOL), 0, "errrrr", "8822"},
-    {VHOST_USER_SET_INFLIGHT_FD, 24, 20, 24, 1, 1, FDS_MEMORY, 0, NOT(PROTOCOL), 0, "errrrr",
-     "8822"},
+    {VHOST_USER_GET_INFLIGHT_FD, 24, 20, 24, 0, 0, FDS_NONE, 1, 0, 0, "eaaaaa", "8822"},
+    {VHOST_USER_SET_INFLIGHT_FD, 24, 20, 24, 1, 1, FDS_MEMORY, 0, NOT(ORDER), 0, "eaaraa", "8822"},
     ROW(RESET_DEVICE, 0, 0, NONE, 0, 0, NONE, "eaaaaa", ""),
     ROW(VRING_KICK, 8, 0, NONE, 0, NOT(PROTOCOL), NONE, "errrrr", "44"),
     ROW(GET_MAX_MEM_SLOTS, 0, 0, NONE, 1, 0, NONE, "eaaaaa", ""),
@@ -173,7 +173,7 @@ static inline void message_payload(struct frontend *f, const struct message_row 
 static inline void message_descriptors(struct frontend *f, const struct message_row *row, int *fds)
 {
     for (unsigned i = 0; i < VIRTQ_VHOST_USER_FDS_MAX; i++) {
-        fds[i] = row->fds == FDS_SIGNAL ? f->call[0] : f->file;
+        fds[i] = row->fds == FDS_SIGNAL ? f->call[0] : row->fds == FDS_SOCKET ? f->socket : f->file;
     }
     if (row->request == VHOST_USER_SET_VRING_KICK) {
         fds[0] = f->kick[0];

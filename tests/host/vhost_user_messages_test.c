@@ -48,7 +48,13 @@ static char row_outcome(struct frontend *f, const struct message_row *row, uint3
 
 static void open_at(struct frontend *f, unsigned stage)
 {
-    frontend_open(f, 0);
+    struct virtq_vhost_user_backend_config config = VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT;
+
+    /* All there is to offer, so that every request is served. */
+    config.features = VIRTQ_FEATURE(VIRTIO_F_ACCESS_PLATFORM);
+    config.flags = VIRTQ_VHOST_USER_RECORDED;
+    config.ops = &frontend_ops;
+    frontend_open_config(f, &config);
     message_reach(f, stage);
 }
 
@@ -101,8 +107,9 @@ Test(host_messages, a_good_message_is_served_or_its_row_says_why_not)
             (void)row_outcome(&f, row_of(VHOST_USER_ADD_MEM_REG), 40, 1);
         }
         (void)row_outcome(&f, row, row->size, row->fd_count);
-        cr_assert_eq(f.refused != 0, row->refusal != 0, "%s: see tests/host/frontend_messages.h",
-                     name);
+        cr_assert_eq(f.refused != 0, row->refusal != 0,
+                     "%s: %s; see tests/host/frontend_messages.h", name,
+                     virtq_vhost_user_refusal_name(f.last_refusal));
         cr_assert(f.refused == 0 || f.last_refusal == row->refusal, "%s: %s", name,
                   virtq_vhost_user_refusal_name(f.last_refusal));
         frontend_close(&f);
@@ -229,6 +236,7 @@ static void kinds_open(struct frontend *f, int kinds[KINDS], int spare[2])
     }
 }
 
+/* A channel that is no socket ends where it is first used: see vhost_user_iommu_hostile_test.c. */
 Test(host_messages, descriptors_of_a_wrong_kind_neither_block_nor_spin_nor_stay)
 {
     int kinds[KINDS];
@@ -241,7 +249,10 @@ Test(host_messages, descriptors_of_a_wrong_kind_neither_block_nor_spin_nor_stay)
         const struct message_row *row = &message_rows[i];
         const char *name = virtq_vhost_user_request_name(row->request);
 
-        for (unsigned kind = 0; kind < KINDS && row->fd_count != 0 && row->refusal == 0; kind++) {
+        for (unsigned kind = 0;
+             kind < KINDS && (row->fds == FDS_MEMORY || row->fds == FDS_SIGNAL) &&
+             row->refusal == 0;
+             kind++) {
             union virtq_vhost_user_payload payload;
             int fds[VIRTQ_VHOST_USER_FDS_MAX];
             unsigned during;
@@ -258,7 +269,11 @@ Test(host_messages, descriptors_of_a_wrong_kind_neither_block_nor_spin_nor_stay)
                 fds[n] = kinds[kind];
             }
             became = outcome(&f, row->request, &payload, row->size, fds, row->fd_count);
-            cr_assert_eq(became, 'r', "%s, kind %u", name, kind);
+            cr_assert_eq(became, row->answered ? 'e' : 'r', "%s, kind %u", name, kind);
+            if (became == 'e') {
+                go_on(&f, became);
+                continue;
+            }
             frontend_traffic(&f, 0, 4);
             cr_assert_eq(process_fds(), during, "%s, kind %u", name, kind);
             cr_assert_eq(mappings(), mapped, "%s, kind %u", name, kind);
