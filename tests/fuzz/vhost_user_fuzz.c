@@ -42,7 +42,8 @@ enum {
     WITH_HOLD = 4,
     WITHOUT_CONFIG = 8,
     WITH_WINDOW = 16,
-    WITH_CATCH = 32
+    WITH_CATCH = 32,
+    WITH_RECORDS = 64
 };
 
 /* How a message is sent. */
@@ -305,6 +306,7 @@ static void play(struct fuzz *fuzz, struct fuzz_input *input, unsigned with)
     config.flags = (with & WITH_STRICT) != 0 ? (uint32_t)VIRTQ_VHOST_USER_STRICT : 0u;
     fuzz->caught = (with & WITH_CATCH) != 0;
     config.flags |= fuzz->caught ? (uint32_t)VIRTQ_VHOST_USER_CATCH : 0u;
+    config.flags |= (with & WITH_RECORDS) != 0 ? (uint32_t)VIRTQ_VHOST_USER_RECORDED : 0u;
     config.features = FUZZ_FEATURES;
     config.features |= (with & WITH_PLATFORM) != 0 ? VIRTQ_FEATURE(VIRTIO_F_ACCESS_PLATFORM) : 0;
     config.queue_count = FUZZ_RINGS;
