@@ -26,7 +26,7 @@ objects() {
 suites=(core:guard core:driver core:device core:driver_batch split:driver split:device split:driver_access packed:driver packed:device packed:driver_access)
 flags=(-std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Wconversion -Wcast-align -Werror -Wno-maybe-uninitialized -DVIRTQ_ATOMIC64=0 -DVIRTQ_TEST_TINY=1 "${includes[@]}" -I "$VIRTQ_SOURCE/tests"
     -I "$VIRTQ_SOURCE/tests/support")
-printf '%s\0' "${core[@]}" "$VIRTQ_SOURCE"/tests/support/{runner,fake_space}.c | objects run "$CC" "${flags[@]}"
+printf '%s\0' "${core[@]}" "$VIRTQ_SOURCE"/tests/support/{runner,fake_*}.c | objects run "$CC" "${flags[@]}"
 passed=0
 for suite in "${suites[@]}"; do
     source=$VIRTQ_SOURCE/tests/${suite/:/\/}_test.c
