@@ -29,6 +29,7 @@ struct virtq_priv_vring {
     uint64_t seen;                       /**< Updates of the IOTLB when the burst began; see */
     uint64_t missed;                     /**< virtq_priv_vring_missed(). The owner's. */
     uint32_t waits;                      /**< 1: something was missing that has not come yet. */
+    uint32_t told;                       /**< 1: that it is broken. Any thread. */
     bool owes;                           /**< The owner's: the last burst missed something. */
     bool inside;                         /**< The thread that processes messages is its owner. */
     bool starting;                       /**< Starts as soon as it can be found. */

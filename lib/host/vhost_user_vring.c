@@ -140,6 +140,7 @@ uint32_t virtq_priv_vring_start(struct virtq_vhost_user_backend *backend, uint32
     vring->translated = virtq_feature_has(backend->features, VIRTIO_F_ACCESS_PLATFORM);
     vring->starting = false;
     vring->owes = false;
+    vring->told = 0;
     vring->waits = 0;
     vring->seen = backend->tlb.updates;
     error = make_queue(backend, vring);
@@ -397,7 +398,13 @@ VIRTQ_API int virtq_vhost_user_vring_notify(struct virtq_vhost_user_backend *bac
 VIRTQ_API void virtq_vhost_user_vring_error(struct virtq_vhost_user_backend *backend,
                                             uint32_t index)
 {
-    virtq_priv_vring_signal(&backend->vrings[index].err);
+    struct virtq_priv_vring *vring = &backend->vrings[index];
+
+    /* Once: the same descriptor may be the ring's kick, and each look would ask for the next. */
+    if (__atomic_load_n(&vring->err, __ATOMIC_RELAXED) >= 0 &&
+        __atomic_exchange_n(&vring->told, 1u, __ATOMIC_RELAXED) == 0) {
+        virtq_priv_vring_signal(&vring->err);
+    }
 }
 
 VIRTQ_API int virtq_vhost_user_vring_kick_fd(const struct virtq_vhost_user_backend *backend,

@@ -243,6 +243,38 @@ Test(host_backend, a_buffer_outside_of_all_memory_is_bad_and_harms_nobody)
     frontend_close(&f);
 }
 
+/* An error's descriptor may be the kick's: a ring that told of each look would be looked at for
+ * ever. */
+Test(host_backend, a_ring_that_breaks_is_told_once)
+{
+    struct frontend f;
+    const struct virtq_vhost_user_memory none = {.count = 0};
+    struct virtq_vhost_user_memory memory = {.count = 1};
+    const uint64_t zero = 0;
+    int err = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    uint64_t count = 0;
+
+    cr_assert(err >= 0);
+    frontend_open(&f, 0);
+    frontend_greet(&f, VERSION_1);
+    memory.regions[0] = frontend_region(0);
+    cr_assert_eq(frontend_try(&f, VHOST_USER_SET_VRING_ERR, &zero, 8, &err, 1), 0);
+    for (unsigned round = 0; round < 2; round++) {
+        cr_assert_eq(frontend_try(&f, VHOST_USER_SET_MEM_TABLE, &memory, 8 + 32, &f.file, 1), 0);
+        frontend_start(&f, 0, VERSION_1, 8);
+        cr_assert_eq(frontend_try(&f, VHOST_USER_SET_MEM_TABLE, &none, 8, NULL, 0), 0);
+        for (unsigned look = 0; look < 3; look++) {
+            frontend_kick(&f, 0);
+            cr_assert_eq(frontend_run(&f), 0);
+        }
+        cr_assert_eq(read(err, &count, sizeof(count)), (ssize_t)sizeof(count));
+        cr_assert_eq(count, 1u);
+        (void)frontend_stop(&f, 0);
+    }
+    frontend_close(&f);
+    cr_assert_eq(close(err), 0);
+}
+
 Test(host_backend, strict_takes_only_memory_that_cannot_shrink)
 {
     struct frontend f;

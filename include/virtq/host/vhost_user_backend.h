@@ -299,7 +299,8 @@ VIRTQ_API int virtq_vhost_user_vring_publish(struct virtq_vhost_user_backend *ba
 VIRTQ_API int virtq_vhost_user_vring_notify(struct virtq_vhost_user_backend *backend,
                                             uint32_t index);
 
-/** @brief Tells the front-end that a ring is broken.
+/** @brief Tells the front-end that a ring is broken: once for each start, however often it is
+ * called.
  * @param backend a back-end
  * @param index   a ring within a burst. Its thread. */
 VIRTQ_API void virtq_vhost_user_vring_error(struct virtq_vhost_user_backend *backend,
