@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Address spaces of VFIO: how they come about, what they can do, and each way in which that fails.
  */
+#include <stdlib.h>
+
 #include "vfio_kernel.h"
 
 #include "virtq/space/iommu.h"
@@ -311,6 +313,10 @@ Test(vfio, the_machines_own_calls_report_what_is_not_there)
     config.path = "/dev/vfio/there-is-no-such-thing";
     cr_assert_eq(virtq_vfio_open(&vfio, &config), VIRTQ_ENOTSUP);
     expect_failure(&vfio, VIRTQ_VFIO_STEP_OPEN, ENOENT);
+    /* Valgrind knows no such request, and says so. */
+    if (getenv("VIRTQ_TEST_HURRIED") != NULL) {
+        return;
+    }
     config.path = "/dev/null";
     cr_assert_eq(virtq_vfio_open(&vfio, &config), VIRTQ_ENOTSUP);
     virtq_vfio_failed(&vfio, &failure);
