@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "../api.h"
+#include "../types.h"
 
 VIRTQ_BEGIN_DECLS
 
