@@ -4,8 +4,10 @@
  * them and given back, from the disk and from its transport in turn.
  *
  * Arguments: threads=N ops=N (of each thread, in a round) rounds=N ballast=MIB (taken between the
- * buffers of one thread and those of the next, so that they lie far apart). Its last line is
- * "guest: passed", or begins with "guest: failed". */
+ * buffers of one thread and those of the next, so that they lie far apart) keep=N (buffers of a
+ * thread, used in turn: each is compared once more before its next use, so that memory which has
+ * changed behind the disk's back is seen late too). Its last line is "guest: passed", or begins
+ * with "guest: failed". */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -24,14 +26,19 @@
 
 #include "load.h"
 
-enum { THREADS_MAX = 16, PATIENCE = 120 /* seconds until a disk must be there or gone */ };
+enum {
+    THREADS_MAX = 16,
+    KEEP_MAX = 64,
+    PATIENCE = 120 /* seconds until a disk must be there or gone */
+};
 
 /* O_DIRECT wants this alignment; a start inside a page makes more segments of a buffer. */
 enum { ARENA = (LOAD_RUN + LOAD_PIECES * 16u) * LOAD_SECTOR, PAGE = 4096 };
 
 struct worker {
     pthread_t thread;
-    uint8_t *arena;
+    uint8_t *arena;          /* `keep` of them */
+    uint64_t sums[KEEP_MAX]; /* what is in each */
     uint32_t number;
     uint32_t round;
     bool failed;
@@ -41,6 +48,7 @@ static uint32_t threads = 4;
 static uint32_t ops = 400;
 static uint32_t rounds = 1;
 static uint32_t ballast;
+static uint32_t keep = 1;
 static uint32_t sectors;
 static uint32_t *generations;
 static int disk = -1;
@@ -111,14 +119,15 @@ static void say_pool(void)
 static void place_workers(void)
 {
     const size_t between = (size_t)ballast << 20;
+    const size_t size = (size_t)ARENA * keep;
 
     for (uint32_t i = 0; i < threads; i++) {
-        if (posix_memalign((void **)&workers[i].arena, PAGE, ARENA) != 0) {
+        if (posix_memalign((void **)&workers[i].arena, PAGE, size) != 0) {
             failed("memory");
         }
-        memset(workers[i].arena, 1, ARENA);
-        (void)mlock(workers[i].arena, ARENA);
-        say_memory(i, workers[i].arena, ARENA);
+        memset(workers[i].arena, 1, size);
+        (void)mlock(workers[i].arena, size);
+        say_memory(i, workers[i].arena, size);
         if (between != 0 && i + 1 < threads &&
             mmap(NULL, between, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
                  -1, 0) == MAP_FAILED) {
@@ -163,7 +172,33 @@ static bool each_sector(const struct load_op *op, const struct iovec *segments)
     return true;
 }
 
-static bool request(struct worker *worker, struct load *load, struct load *cuts)
+static bool say_once(const char *text)
+{
+    (void)pthread_mutex_lock(&saying);
+    printf("guest: %s\n", text);
+    (void)pthread_mutex_unlock(&saying);
+    return false;
+}
+
+static uint64_t arena_sum(const uint8_t *arena)
+{
+    const uint64_t *words = (const uint64_t *)(const void *)arena;
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < ARENA / sizeof(*words); i++) {
+        sum = (sum << 1 | sum >> 63) + words[i];
+    }
+    return sum;
+}
+
+/* Whether a buffer still holds what it held after its last use. */
+static bool kept(const struct worker *worker, uint32_t slot)
+{
+    return keep == 1 || arena_sum(worker->arena + (size_t)slot * ARENA) == worker->sums[slot] ||
+           say_once("a buffer has changed since its last use");
+}
+
+static bool request(struct load *load, struct load *cuts, uint8_t *arena)
 {
     struct load_op op = load_next(load);
     struct iovec segments[LOAD_PIECES];
@@ -171,12 +206,15 @@ static bool request(struct worker *worker, struct load *load, struct load *cuts)
     const ssize_t len = (ssize_t)(op.sectors * LOAD_SECTOR);
     ssize_t done;
 
-    cut(cuts, &op, worker->arena, segments);
+    cut(cuts, &op, arena, segments);
     if (op.writes) {
         (void)each_sector(&op, segments);
         done = pwritev(disk, segments, (int)op.pieces, at);
     } else {
-        memset(worker->arena, 0xa5, ARENA);
+        /* With more buffers than one, their pages are to be written by the disk alone. */
+        if (keep == 1) {
+            memset(arena, 0xa5, ARENA);
+        }
         done = preadv(disk, segments, (int)op.pieces, at);
     }
     if (done != len) {
@@ -186,7 +224,7 @@ static bool request(struct worker *worker, struct load *load, struct load *cuts)
         (void)pthread_mutex_unlock(&saying);
         return false;
     }
-    return op.writes || each_sector(&op, segments);
+    return op.writes || each_sector(&op, segments) || say_once("a read brought something else");
 }
 
 static void *work(void *opaque)
@@ -195,8 +233,17 @@ static void *work(void *opaque)
     struct load load = load_of(worker->round, worker->number, threads, sectors);
     struct load cuts = {~load.state, 0, 0}; /* the host need not know these */
 
+    for (uint32_t i = 0; i < keep; i++) {
+        worker->sums[i] = arena_sum(worker->arena + (size_t)i * ARENA);
+    }
     for (uint32_t i = 0; i < ops && !worker->failed; i++) {
-        worker->failed = !request(worker, &load, &cuts);
+        uint8_t *arena = worker->arena + (size_t)(i % keep) * ARENA;
+
+        worker->failed = !kept(worker, i % keep) || !request(&load, &cuts, arena);
+        worker->sums[i % keep] = keep == 1 ? 0 : arena_sum(arena);
+    }
+    for (uint32_t i = 0; i < keep && !worker->failed; i++) {
+        worker->failed = !kept(worker, i);
     }
     return NULL;
 }
@@ -361,13 +408,15 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (sscanf(argv[i], "threads=%u", &threads) != 1 && sscanf(argv[i], "ops=%u", &ops) != 1 &&
             sscanf(argv[i], "rounds=%u", &rounds) != 1 &&
-            sscanf(argv[i], "ballast=%u", &ballast) != 1) {
+            sscanf(argv[i], "ballast=%u", &ballast) != 1 &&
+            sscanf(argv[i], "keep=%u", &keep) != 1) {
             printf("guest: failed: not an argument: %s\n", argv[i]);
             return EXIT_FAILURE;
         }
     }
-    if (threads == 0 || threads > THREADS_MAX) {
-        printf("guest: failed: 1 to %u threads\n", (unsigned)THREADS_MAX);
+    if (threads == 0 || threads > THREADS_MAX || keep == 0 || keep > KEEP_MAX) {
+        printf("guest: failed: 1 to %u threads, of 1 to %u buffers\n", (unsigned)THREADS_MAX,
+               (unsigned)KEEP_MAX);
         return EXIT_FAILURE;
     }
     say_pool();

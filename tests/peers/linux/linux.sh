@@ -77,12 +77,9 @@ linux_initrd() {
     rm -rf "$root"
 }
 
-# linux_run LABEL NAME INITRD KERNEL-ARGUMENTS QEMU-ARGUMENT...: boots that kernel; it must power off by itself, and its program end with 0 (unless
-# guest_fails=yes). What follows " -- " in the fourth are the program's arguments. Leaves $work/LABEL.log and the milliseconds in $took.
-# Returns 139 when QEMU has crashed.
-linux_run() {
-    local label=$1 name=$2 initrd=$3 append=$4 log=$work/$1.log code=0 started machine
-    shift 4
+# linux_machine NAME INITRD KERNEL-ARGUMENTS: how QEMU is to boot that kernel, in ${machine[@]}
+linux_machine() {
+    local name=$1 initrd=$2 append=$3
     machine=(-smp "$processors" -m "$memory" -object "memory-backend-memfd,id=m0,size=$memory,share=on")
     case $name in
     amd64-*)
@@ -91,12 +88,21 @@ linux_run() {
         append="console=ttyS0 quiet panic=-1 no_timer_check $append"
         ;;
     *)
-        machine=(qemu-system-aarch64 -accel tcg -M "virt,memory-backend=m0${arm_machine-}" -cpu cortex-a57 "${machine[@]}")
+        machine=("${arm_qemu:-qemu-system-aarch64}" -accel tcg -M "virt,memory-backend=m0${arm_machine-}" -cpu cortex-a57 "${machine[@]}")
         append="console=ttyAMA0 quiet panic=-1 $append"
         ;;
     esac
     need "${machine[0]}"
     machine+=(-nodefaults -no-user-config -display none -no-reboot -kernel "$kernels/$name/vmlinuz" -initrd "$initrd" -append "$append")
+}
+
+# linux_run LABEL NAME INITRD KERNEL-ARGUMENTS QEMU-ARGUMENT...: boots that kernel; it must power off by itself, and its program end with 0 (unless
+# guest_fails=yes). What follows " -- " in the fourth are the program's arguments. Leaves $work/LABEL.log and the milliseconds in $took.
+# Returns 139 when QEMU has crashed.
+linux_run() {
+    local label=$1 name=$2 initrd=$3 append=$4 log=$work/$1.log code=0 started machine
+    shift 4
+    linux_machine "$name" "$initrd" "$append"
     printf '%q ' "${machine[@]}" -serial stdio "$@" >"$work/$label.command" # to be run by hand
     started=$(date +%s%N)
     timeout --kill-after=5 "$seconds" "${machine[@]}" -serial file:"$log" "$@" </dev/null >"$work/$label.qemu" 2>&1 || code=$?
