@@ -266,9 +266,9 @@ Test(host_backend, a_ring_that_breaks_is_told_once)
         for (unsigned look = 0; look < 3; look++) {
             frontend_kick(&f, 0);
             cr_assert_eq(frontend_run(&f), 0);
+            cr_assert_eq(read(err, &count, sizeof(count)),
+                         look == 0 ? (ssize_t)sizeof(count) : (ssize_t)-1);
         }
-        cr_assert_eq(read(err, &count, sizeof(count)), (ssize_t)sizeof(count));
-        cr_assert_eq(count, 1u);
         (void)frontend_stop(&f, 0);
     }
     frontend_close(&f);
