@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
+#include "align.h"
 #include "virtq/host/blk_queue.h"
 
 /* A request, then its pieces, then its vector: each begins where the one before ends. */
@@ -26,21 +27,16 @@ struct virtq_blk_queue {
     uint32_t index;
 };
 
-static size_t align_up(size_t size)
-{
-    return (size + VIRTQ_CACHE_LINE - 1) / VIRTQ_CACHE_LINE * VIRTQ_CACHE_LINE;
-}
-
 static size_t slot_size(uint32_t pieces)
 {
-    return align_up(sizeof(struct slot) +
-                    pieces * (sizeof(struct virtq_piece) + sizeof(struct iovec)));
+    return virtq_priv_align_up(sizeof(struct slot) +
+                               pieces * (sizeof(struct virtq_piece) + sizeof(struct iovec)));
 }
 
 static size_t lists_size(uint32_t depth)
 {
-    return align_up(sizeof(struct virtq_blk_queue) +
-                    depth * (sizeof(struct virtq_used_buffer) + sizeof(struct slot *)));
+    return virtq_priv_align_up(sizeof(struct virtq_blk_queue) +
+                               depth * (sizeof(struct virtq_used_buffer) + sizeof(struct slot *)));
 }
 
 VIRTQ_API size_t virtq_blk_queue_size(const struct virtq_blk_queue_config *config)

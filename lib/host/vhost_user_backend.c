@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "align.h"
 #include "vhost_user_backend_private.h"
 #include "virtq/feature.h"
 
@@ -11,11 +12,6 @@ enum { MESSAGES = 16, EVENTS = 32, SOCKET = -1 };
 
 /* Translations that are kept if the caller does not say, and bounds on what he may say. */
 enum { TRANSLATIONS = 2048, TRANSLATIONS_MIN = 16, TRANSLATIONS_MAX = 1 << 24 };
-
-static size_t align_up(size_t size)
-{
-    return (size + VIRTQ_CACHE_LINE - 1) / VIRTQ_CACHE_LINE * VIRTQ_CACHE_LINE;
-}
 
 /* What a queue of any shape that can be negotiated needs. */
 static size_t queue_memory(const struct virtq_vhost_user_backend_config *config)
@@ -44,7 +40,7 @@ static size_t queue_memory(const struct virtq_vhost_user_backend_config *config)
             return 0;
         }
     }
-    return size == 0 ? 0 : align_up(size > other ? size : other);
+    return size == 0 ? 0 : virtq_priv_align_up(size > other ? size : other);
 }
 
 static bool config_legal(const struct virtq_vhost_user_backend_config *config)
@@ -80,8 +76,9 @@ static size_t ring_memory(const struct virtq_vhost_user_backend_config *config)
     const size_t queue = queue_memory(config);
     const bool recorded = (config->flags & (uint32_t)VIRTQ_VHOST_USER_RECORDED) != 0;
 
-    return queue == 0 || !recorded ? queue
-                                   : queue + align_up(virtq_priv_inflight_size(config->queue_size));
+    return queue == 0 || !recorded
+               ? queue
+               : queue + virtq_priv_align_up(virtq_priv_inflight_size(config->queue_size));
 }
 
 VIRTQ_API size_t virtq_vhost_user_backend_size(const struct virtq_vhost_user_backend_config *config)
@@ -92,16 +89,17 @@ VIRTQ_API size_t virtq_vhost_user_backend_size(const struct virtq_vhost_user_bac
         return 0;
     }
     /* A multiple of the alignment: aligned_alloc() demands it. */
-    return align_up(align_up(sizeof(struct virtq_vhost_user_backend)) +
-                    config->queue_count * (sizeof(struct virtq_priv_vring) + each) +
-                    (translations(config) != 0 ? virtq_iotlb_size(translations(config)) : 0));
+    return virtq_priv_align_up(
+        virtq_priv_align_up(sizeof(struct virtq_vhost_user_backend)) +
+        config->queue_count * (sizeof(struct virtq_priv_vring) + each) +
+        (translations(config) != 0 ? virtq_iotlb_size(translations(config)) : 0));
 }
 
 /* Puts everything into its place; nothing of it is open yet. */
 static void lay_out(struct virtq_vhost_user_backend *backend,
                     const struct virtq_vhost_user_backend_config *config)
 {
-    unsigned char *memory = (unsigned char *)backend + align_up(sizeof(*backend));
+    unsigned char *memory = (unsigned char *)backend + virtq_priv_align_up(sizeof(*backend));
     uint32_t i;
 
     memset(backend, 0, sizeof(*backend));

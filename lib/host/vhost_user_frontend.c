@@ -4,16 +4,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "align.h"
 #include "vhost_user_frontend_private.h"
 #include "virtq/feature.h"
 
 /* What one call of process does at most. */
 enum { REQUESTS_MAX = 16, EVENTS = 32 };
-
-static size_t align_up(size_t size)
-{
-    return (size + VIRTQ_CACHE_LINE - 1) / VIRTQ_CACHE_LINE * VIRTQ_CACHE_LINE;
-}
 
 VIRTQ_API size_t
 virtq_vhost_user_frontend_size(const struct virtq_vhost_user_frontend_config *config)
@@ -23,8 +19,8 @@ virtq_vhost_user_frontend_size(const struct virtq_vhost_user_frontend_config *co
         config->reserved_ != 0) {
         return 0;
     }
-    return align_up(align_up(sizeof(struct virtq_vhost_user_frontend)) +
-                    config->queue_count * sizeof(struct virtq_priv_frontend_ring));
+    return virtq_priv_align_up(virtq_priv_align_up(sizeof(struct virtq_vhost_user_frontend)) +
+                               config->queue_count * sizeof(struct virtq_priv_frontend_ring));
 }
 
 static void lay_out(struct virtq_vhost_user_frontend *frontend,
@@ -33,8 +29,9 @@ static void lay_out(struct virtq_vhost_user_frontend *frontend,
     uint32_t i;
 
     memset(frontend, 0, sizeof(*frontend));
-    frontend->rings = (struct virtq_priv_frontend_ring *)(void *)((unsigned char *)frontend +
-                                                                  align_up(sizeof(*frontend)));
+    frontend->rings =
+        (struct virtq_priv_frontend_ring *)(void *)((unsigned char *)frontend +
+                                                    virtq_priv_align_up(sizeof(*frontend)));
     frontend->queue_count = config->queue_count;
     frontend->deadline = config->deadline;
     frontend->wanted = config->protocol;
