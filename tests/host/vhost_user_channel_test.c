@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Whole messages out of a socket's bytes, each judged by its row; and no descriptor is ever lost.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,23 +8,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "process.h"
 #include "random.h"
 #include "runner.h"
 #include "virtq/error.h"
 #include "virtq/host/vhost_user_channel.h"
-
-static unsigned open_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    cr_assert(dir != NULL);
-    while (readdir(dir) != NULL) {
-        count++;
-    }
-    cr_assert_eq(closedir(dir), 0);
-    return count;
-}
 
 static int connect_pair(struct virtq_vhost_user_channel *channel)
 {
@@ -66,7 +53,7 @@ static void put(int socket, const void *bytes, size_t len, unsigned fd_count)
 
 Test(host_channel, a_message_may_come_byte_by_byte_and_keeps_its_descriptors)
 {
-    unsigned before = open_fds();
+    unsigned before = process_fds();
     struct virtq_vhost_user_channel channel;
     struct virtq_vhost_user_message *message = NULL;
     int peer = connect_pair(&channel);
@@ -89,7 +76,7 @@ Test(host_channel, a_message_may_come_byte_by_byte_and_keeps_its_descriptors)
     virtq_vhost_user_channel_fini(&channel);
     virtq_vhost_user_channel_fini(&channel);
     cr_assert_eq(close(peer), 0);
-    cr_assert_eq(open_fds(), before);
+    cr_assert_eq(process_fds(), before);
 }
 
 Test(host_channel, a_message_does_not_take_the_next_ones_descriptors)
@@ -115,7 +102,7 @@ Test(host_channel, a_message_does_not_take_the_next_ones_descriptors)
 
 static void expect_end(const void *bytes, size_t len, unsigned fds, uint32_t refusal)
 {
-    unsigned before = open_fds();
+    unsigned before = process_fds();
     struct virtq_vhost_user_channel channel;
     struct virtq_vhost_user_message *message = NULL;
     int peer = connect_pair(&channel);
@@ -130,7 +117,7 @@ static void expect_end(const void *bytes, size_t len, unsigned fds, uint32_t ref
     cr_assert_eq(virtq_vhost_user_channel_receive(&channel, &message), VIRTQ_EPEER);
     cr_assert_eq(virtq_vhost_user_channel_flush(&channel), VIRTQ_EPEER);
     cr_assert_eq(close(peer), 0);
-    cr_assert_eq(open_fds(), before, "descriptors are left");
+    cr_assert_eq(process_fds(), before, "descriptors are left");
 }
 
 /* An emulator of other machines may keep it to itself that descriptors were dropped. */
@@ -349,7 +336,7 @@ Test(host_rules, names_are_there_for_every_number)
 Test(host_channel, random_bytes_end_a_connection_or_are_messages)
 {
     uint64_t seed = 20260;
-    unsigned before = open_fds();
+    unsigned before = process_fds();
     unsigned whole = 0;
 
     for (unsigned round = 0; round < 2000; round++) {
@@ -380,5 +367,5 @@ Test(host_channel, random_bytes_end_a_connection_or_are_messages)
         cr_assert_eq(close(peer), 0);
     }
     cr_assert(whole > 1000, "only %u whole messages", whole);
-    cr_assert_eq(open_fds(), before, "seed 20260: descriptors are left");
+    cr_assert_eq(process_fds(), before, "seed 20260: descriptors are left");
 }
