@@ -29,7 +29,8 @@ vfio_run() {
         -device "virtio-blk-pci,bus=port1,drive=d0,serial=virtq,iommu_platform=on$properties" \
         -device "virtio-rng-pci,bus=port2,rng=r0,iommu_platform=on$properties"
     "$work/image" check "$disk" "$sectors" || fail "$label: the disk does not hold what the guest wrote"
-    for line in "^guest: passed" "^blk: by interrupt $expect" "^rng: by interrupt $expect .*interrupts=37"; do
+    # One at least for each of the 37 requests; one that comes late, of what was polled before, is counted too.
+    for line in "^guest: passed" "^blk: by interrupt $expect" "^rng: by interrupt $expect .*interrupts=(3[7-9]|[4-9][0-9])"; do
         grep -qE "$line" "$log" || { cat "$log" >&2; fail "$label: the guest did not say: $line"; }
     done
     rm -f "$disk"
