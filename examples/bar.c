@@ -27,6 +27,7 @@ enum { SYSTEM = 0, STAGED = 1 };
 struct machine {
     unsigned char *region;
     void *books;
+    void *slots;
     struct virtq_bar bar;
     struct virtq_bar_stage stage;
     struct virtq_direct system; /* the headers, and nothing else */
@@ -63,6 +64,10 @@ static void open_stage(struct machine *machine)
 
     config.bar = &machine->bar;
     /* config.copy: memcpy, since the region is cacheable. */
+    config.depth =
+        QUEUE_SIZE; /* one queue: it keeps its slots, and asks for none in steady state */
+    config.memory_size = virtq_bar_stage_private_size(&config);
+    config.memory = machine->slots = memory(config.memory_size, VIRTQ_CACHE_LINE);
     check(virtq_bar_stage_init(&machine->stage, &config) == VIRTQ_OK, "staging");
 }
 /* [stage] */
@@ -200,6 +205,7 @@ int main(void)
     free(queue.memory[0]);
     free(queue.memory[1]);
     free(machine.books);
+    free(machine.slots);
     free(machine.region);
     free(headers);
     return 0;

@@ -85,7 +85,7 @@ int main(void)
     unsigned char *memory_of_pool = memory(POOL_SIZE, PAGE);
     struct virtq_swiotlb pool;
     struct virtq_swiotlb_config config = VIRTQ_SWIOTLB_CONFIG_INIT;
-    struct virtq_swiotlb_queue_usage kept;
+    struct virtq_slots_usage kept;
     struct virtq_swiotlb_usage usage;
     struct part parts[QUEUES];
 

@@ -20,18 +20,6 @@ static int open_pool(struct cross_world *world)
     return virtq_swiotlb_init(&world->swiotlb, &config);
 }
 
-/* Classes for slots up to those of a payload, and one more for what its alignment adds. */
-static uint32_t classes_for(uint32_t bytes)
-{
-    uint32_t classes = 2;
-
-    while (((uint64_t)CROSS_GRANULE << (classes - 2)) < bytes &&
-           classes < VIRTQ_SWIOTLB_CLASSES_MAX) {
-        classes++;
-    }
-    return classes;
-}
-
 int cross_swiotlb_dynamic_open(struct cross_world *world)
 {
     int error = open_pool(world);
@@ -44,7 +32,7 @@ int cross_swiotlb_dynamic_open(struct cross_world *world)
         struct cross_port *port = world->ports[queue];
 
         config.pool = &world->swiotlb;
-        config.classes = classes_for(world->config.bytes);
+        config.classes = cross_classes(world->config.bytes);
         config.depth = world->window;
         config.memory_size = virtq_swiotlb_queue_private_size(&config);
         config.memory = port->memory = cross_private(config.memory_size);

@@ -40,6 +40,9 @@ void cross_world_use(struct cross_world *world, struct virtq_space *space);
 /* A port for each queue. False: no memory. */
 bool cross_world_open_ports(struct cross_world *world);
 
+/* How many classes of slots there have to be for payloads of so many bytes. */
+uint32_t cross_classes(uint32_t bytes);
+
 /* Zeroed, and on cache lines of its own; free() takes it back. NULL: none. */
 void *cross_private(size_t bytes);
 

@@ -83,6 +83,18 @@ size_t cross_stride(size_t bytes)
     return round_up(bytes, CROSS_GRANULE) + CROSS_GRANULE;
 }
 
+/* Slots up to the payload's size, and one class more for what its alignment adds. */
+uint32_t cross_classes(uint32_t bytes)
+{
+    uint32_t classes = 2;
+
+    while (((uint64_t)CROSS_GRANULE << (classes - 2)) < bytes &&
+           classes < VIRTQ_SLOTS_CLASSES_MAX) {
+        classes++;
+    }
+    return classes;
+}
+
 void *cross_private(size_t bytes)
 {
     size_t rounded = round_up(bytes, VIRTQ_CACHE_LINE);

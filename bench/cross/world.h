@@ -77,6 +77,7 @@ enum cross_offer {
 /* What one queue has to itself. */
 struct cross_port {
     struct virtq_swiotlb_queue swiotlb;
+    struct virtq_bar_stage stage;
     struct virtq_iommu_queue iommu;
     struct virtq_iommu_device device;
     void *memory;        /* private memory of one of them */
@@ -103,7 +104,6 @@ struct cross_world {
     struct virtq_premapped premapped;
     struct virtq_swiotlb swiotlb;
     struct virtq_bar bar;
-    struct virtq_bar_stage stage;
     struct virtq_restricted_driver restricted;
     struct virtq_restricted_device restricted_device;
     struct virtq_domain domain;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Staging in a region: stage.h does the work, the region's books say where. */
+/* Staging in a region: stage.h does the work, the slots of one queue or the region's books say
+ * where. */
 #include "virtq/space/bar_stage.h"
 
 #include <string.h>
 
 #include "copy/copy.h"
 #include "granules.h"
+#include "slots.h"
 #include "stage.h"
 
 /* Whether all of a part's segments, and where it begins, are whole units: else bytes would have to
@@ -27,17 +29,43 @@ static bool part_fits(const struct virtq_bar_stage *stage, const struct virtq_se
     return true;
 }
 
+/* Whether it is the space of one queue; else of any number, and nothing of it is written. */
+static bool keeps(const struct virtq_bar_stage *stage)
+{
+    return stage->slots.depth != 0;
+}
+
+/* A slot just where the plan has it, under the books' lock. */
+static int take_from_books(const struct virtq_bar_stage *stage,
+                           const struct virtq_priv_stage_plan *plan,
+                           struct virtq_priv_stage_record *record)
+{
+    struct virtq_granules *granules = &stage->bar->granules;
+    const uint64_t number = virtq_priv_granules_of(granules, plan->len);
+    uint64_t first;
+    int error =
+        virtq_priv_granules_alloc(granules, number,
+                                  virtq_priv_granules_place(granules, stage->space.linear.first,
+                                                            plan->wanted, stage->low_mask + 1),
+                                  &first);
+
+    if (error == 0) {
+        record->first = first << granules->shift;
+        record->number = VIRTQ_PRIV_SLOT_POOLED | number;
+    }
+    return error;
+}
+
 static int stage_map(struct virtq_space *space, struct virtq_mapping *mapping)
 {
     struct virtq_bar_stage *stage = (struct virtq_bar_stage *)space;
-    struct virtq_granules *granules = &stage->bar->granules;
     struct virtq_priv_stage_record *record = mapping->record;
     const struct virtq_segment *writable = mapping->segments + mapping->segments_readable;
-    const uint64_t granule_mask = ((uint64_t)1 << granules->shift) - 1;
-    const struct virtq_priv_stage_shape shape = {granule_mask, granule_mask, stage->low_mask};
-    const virtq_addr_t start = space->linear.first;
+    const uint64_t granule_mask = ((uint64_t)1 << stage->slots.shift) - 1;
+    /* A slot that is kept has to suit any low bits, so it begins where they are all 0. */
+    const struct virtq_priv_stage_shape shape = {
+        granule_mask, granule_mask | (keeps(stage) ? stage->low_mask : 0), stage->low_mask};
     struct virtq_priv_stage_plan plan;
-    uint64_t first;
     int error = virtq_priv_stage_plan(mapping, &shape, &plan);
 
     if (error != 0) {
@@ -47,16 +75,13 @@ static int stage_map(struct virtq_space *space, struct virtq_mapping *mapping)
                              !part_fits(stage, writable, mapping->segments_writable))) {
         return VIRTQ_EFAULT;
     }
-    error = virtq_priv_granules_alloc(
-        granules, virtq_priv_granules_of(granules, plan.len),
-        virtq_priv_granules_place(granules, start, plan.wanted, stage->low_mask + 1), &first);
+    error = keeps(stage) ? virtq_priv_slots_take(&stage->slots, record, plan.len)
+                         : take_from_books(stage, &plan, record);
     if (error != 0) {
         return error;
     }
-    record->first = first;
-    record->number = virtq_priv_granules_of(granules, plan.len);
-    virtq_priv_stage_fill(&stage->copy, mapping, &plan, stage->bar->base, start,
-                          first << granules->shift, false);
+    virtq_priv_stage_fill(&stage->copy, mapping, &plan, stage->bar->base, space->linear.first,
+                          record->first, false);
     return 0;
 }
 
@@ -68,7 +93,12 @@ static void stage_unmap(struct virtq_space *space, struct virtq_mapping *mapping
 
     virtq_priv_stage_drain(&stage->copy, mapping, stage->bar->base,
                            (written + unit_mask) & ~unit_mask);
-    virtq_priv_granules_free(&stage->bar->granules, record->first, record->number);
+    if (!keeps(stage)) {
+        virtq_priv_granules_free(&stage->bar->granules, record->first >> stage->slots.shift,
+                                 record->number & ~VIRTQ_PRIV_SLOT_POOLED);
+    } else if (!virtq_priv_slots_keep(&stage->slots, record)) {
+        virtq_priv_slots_give(&stage->slots, record);
+    }
 }
 
 static int stage_share(struct virtq_space *space, void *base, uint64_t len, uint32_t permissions,
@@ -122,10 +152,34 @@ static int check_config(const struct virtq_bar_stage_config *config)
     return bar->granules.count != 0 ? 0 : VIRTQ_ENOTSUP;
 }
 
+size_t virtq_bar_stage_private_size(const struct virtq_bar_stage_config *config)
+{
+    return config->struct_size < sizeof(*config)
+               ? 0
+               : virtq_priv_slots_size(config->classes, config->depth);
+}
+
+static int check_memory(const struct virtq_bar_stage_config *config)
+{
+    const size_t needed = virtq_bar_stage_private_size(config);
+
+    if (config->depth == 0) {
+        return 0;
+    }
+    if (needed == 0 || config->memory == NULL ||
+        (uintptr_t)config->memory % sizeof(uint64_t) != 0) {
+        return VIRTQ_EINVAL;
+    }
+    return config->memory_size >= needed ? 0 : VIRTQ_ENOMEM;
+}
+
 int virtq_bar_stage_init(struct virtq_bar_stage *stage, const struct virtq_bar_stage_config *config)
 {
     int error = check_config(config);
 
+    if (error == 0) {
+        error = check_memory(config);
+    }
     if (error != 0) {
         return error;
     }
@@ -144,5 +198,19 @@ int virtq_bar_stage_init(struct virtq_bar_stage *stage, const struct virtq_bar_s
     if (config->bar->memory == (uint32_t)VIRTQ_BAR_DEVICE) {
         stage->unit = config->bar->widths & (~config->bar->widths + 1u); /* The smallest. */
     }
+    virtq_priv_slots_init(&stage->slots, &config->bar->granules, stage->space.linear.first,
+                          stage->low_mask + 1, config->depth != 0 ? config->classes : 0,
+                          config->depth, config->memory);
     return 0;
+}
+
+uint64_t virtq_bar_stage_flush(struct virtq_bar_stage *stage)
+{
+    return virtq_priv_slots_flush(&stage->slots);
+}
+
+void virtq_bar_stage_read_usage(const struct virtq_bar_stage *stage,
+                                struct virtq_slots_usage *usage)
+{
+    virtq_priv_slots_read_usage(&stage->slots, usage);
 }

@@ -25,7 +25,7 @@ VIRTQ_OUTLINE int map_parts(struct virtq_swiotlb_queue *queue, struct virtq_mapp
     }
     error = virtq_priv_stage_plan(mapping, &shape, &plan);
     if (error == 0) {
-        error = virtq_priv_swiotlb_queue_take(queue, record, plan.len);
+        error = virtq_priv_slots_take(&queue->slots, record, plan.len);
     }
     if (error != 0) {
         return error;
@@ -135,7 +135,7 @@ VIRTQ_TEMPLATE void fill_few(const struct virtq_swiotlb_queue *queue, struct vir
 VIRTQ_OUTLINE int map_few(struct virtq_swiotlb_queue *queue, struct virtq_mapping *mapping)
 {
     struct virtq_priv_stage_record *record = mapping->record;
-    struct virtq_swiotlb_class *free;
+    struct virtq_slots_class *free;
     struct few few;
     uint64_t end;
     uint64_t number;
@@ -148,8 +148,8 @@ VIRTQ_OUTLINE int map_few(struct virtq_swiotlb_queue *queue, struct virtq_mappin
         return map_parts(queue, mapping);
     }
     end = place_few(queue, mapping, &few);
-    number = virtq_priv_swiotlb_class_of(queue, end - 1);
-    free = &queue->free[number];
+    number = virtq_priv_slots_class_of(&queue->slots, end - 1);
+    free = &queue->slots.free[number];
     if (VIRTQ_UNLIKELY(free->count == 0)) {
         return map_parts(queue, mapping);
     }
@@ -172,7 +172,7 @@ int virtq_priv_swiotlb_queue_map(struct virtq_space *space, struct virtq_mapping
     struct virtq_priv_stage_target *target = virtq_priv_stage_targets(record);
     const struct virtq_segment *segment = mapping->segments;
     const uint16_t writable = mapping->segments_writable;
-    struct virtq_swiotlb_class *free;
+    struct virtq_slots_class *free;
     uint64_t at;
     uint64_t number;
 
@@ -184,8 +184,8 @@ int virtq_priv_swiotlb_queue_map(struct virtq_space *space, struct virtq_mapping
     }
     at = (uintptr_t)segment->base & queue->low_mask;
     /* A length of 0 becomes one that no class has. */
-    number = virtq_priv_swiotlb_class_of(queue, at + (uint32_t)(segment->len - 1));
-    free = &queue->free[number];
+    number = virtq_priv_slots_class_of(&queue->slots, at + (uint32_t)(segment->len - 1));
+    free = &queue->slots.free[number];
     if (VIRTQ_UNLIKELY(free->count == 0)) {
         return map_few(queue, mapping);
     }
@@ -212,26 +212,18 @@ VIRTQ_OUTLINE void unmap_parts(struct virtq_swiotlb_queue *queue, struct virtq_m
                                uint64_t written)
 {
     const struct virtq_priv_stage_record *record = mapping->record;
-    const uint64_t bytes = virtq_priv_swiotlb_slot_bytes(queue, record);
-    struct virtq_swiotlb_class *free;
 
-    if (bytes == 0) {
+    if (record->number == VIRTQ_PRIV_SLOT_POOLED) {
         return;
     }
     virtq_priv_stage_drain(&queue->copy, mapping, queue->base, written);
-    if ((record->number & VIRTQ_PRIV_SLOT_POOLED) == 0) {
-        free = &queue->free[record->number & (VIRTQ_PRIV_SLOT_PARTS - 1)];
-        if (free->count != queue->depth) {
-            free->slots[free->count++] = record->first;
-            virtq_priv_copy_zero(&queue->copy, queue->base + record->first + record->filled_at,
-                                 record->filled);
-            virtq_priv_copy_done(&queue->copy);
-            return;
-        }
-        queue->returns++;
+    if (virtq_priv_slots_keep(&queue->slots, record)) {
+        virtq_priv_copy_zero(&queue->copy, queue->base + record->first + record->filled_at,
+                             record->filled);
+        virtq_priv_copy_done(&queue->copy);
+    } else {
+        virtq_priv_slots_give(&queue->slots, record);
     }
-    queue->held -= bytes;
-    virtq_priv_swiotlb_release(queue->pool, record->first >> queue->shift, bytes >> queue->shift);
 }
 
 /* A buffer that came as map_few() has it, or would have: a slot of a class, copied plainly. A long
@@ -242,12 +234,13 @@ VIRTQ_OUTLINE void unmap_few(struct virtq_swiotlb_queue *queue, struct virtq_map
     struct virtq_priv_stage_record *record = mapping->record;
     const struct virtq_priv_stage_target *target = virtq_priv_stage_targets(record);
     const struct virtq_priv_stage_target *end = target + record->count;
-    struct virtq_swiotlb_class *free = &queue->free[record->number & (VIRTQ_PRIV_SLOT_PARTS - 1)];
+    struct virtq_slots_class *free =
+        &queue->slots.free[record->number & (VIRTQ_PRIV_SLOT_PARTS - 1)];
     const uint64_t filled_at = record->first + record->filled_at;
     const bool is_long = record->filled > VIRTQ_PRIV_COPY_PIECE;
     unsigned char *from = queue->base + record->writable;
 
-    if (VIRTQ_UNLIKELY(free->count == queue->depth)) {
+    if (VIRTQ_UNLIKELY(free->count == queue->slots.depth)) {
         unmap_parts(queue, mapping, written);
         return;
     }
@@ -278,11 +271,11 @@ void virtq_priv_swiotlb_queue_unmap(struct virtq_space *space, struct virtq_mapp
     struct virtq_swiotlb_queue *queue = (struct virtq_swiotlb_queue *)space;
     struct virtq_priv_stage_record *record = mapping->record;
     const struct virtq_priv_stage_target *target = virtq_priv_stage_targets(record);
-    struct virtq_swiotlb_class *free;
+    struct virtq_slots_class *free;
     unsigned char *from = queue->base + record->writable;
     size_t len;
 
-    if (VIRTQ_UNLIKELY(record->number >= queue->classes)) {
+    if (VIRTQ_UNLIKELY(record->number >= queue->slots.classes)) {
         if (VIRTQ_LIKELY((record->number & VIRTQ_PRIV_SLOT_POOLED) == 0)) {
             unmap_few(queue, mapping, written);
         } else {
@@ -290,8 +283,8 @@ void virtq_priv_swiotlb_queue_unmap(struct virtq_space *space, struct virtq_mapp
         }
         return;
     }
-    free = &queue->free[record->number];
-    if (VIRTQ_UNLIKELY(free->count == queue->depth)) {
+    free = &queue->slots.free[record->number];
+    if (VIRTQ_UNLIKELY(free->count == queue->slots.depth)) {
         unmap_parts(queue, mapping, written);
         return;
     }

@@ -2,9 +2,9 @@
 /**
  * @file
  * @brief Work for an instruction counter: buffers of 64 bytes, and a header or a status, go through
- * a pool, in functions whose names begin with `count_`.
+ * a pool or a region, in functions whose names begin with `count_`.
  *
- * Usage: swiotlb dynamic|persistent SHAPE ROUNDS, and it exits with 1 if a byte is wrong.
+ * Usage: swiotlb dynamic|staged|persistent SHAPE ROUNDS, and it exits with 1 if a byte is wrong.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -20,6 +20,8 @@ enum { POOL = 65536, BYTES = 64 };
 static unsigned char pool_bytes[POOL] __attribute__((aligned(4096)));
 static struct virtq_swiotlb pool;
 static struct virtq_swiotlb_queue queue;
+static struct virtq_bar bar;
+static struct virtq_bar_stage stage;
 
 static void check(int ok, const char *what)
 {
@@ -37,16 +39,16 @@ static void *zeroed(size_t bytes)
     return memory;
 }
 
-COUNTED int count_dynamic_map(struct virtq_space *space, struct virtq_mapping *mapping);
-COUNTED int count_dynamic_map(struct virtq_space *space, struct virtq_mapping *mapping)
+COUNTED int count_mapped_map(struct virtq_space *space, struct virtq_mapping *mapping);
+COUNTED int count_mapped_map(struct virtq_space *space, struct virtq_mapping *mapping)
 {
     return space->ops->map(space, mapping);
 }
 
-COUNTED void count_dynamic_unmap(struct virtq_space *space, struct virtq_mapping *mapping,
-                                 uint64_t written);
-COUNTED void count_dynamic_unmap(struct virtq_space *space, struct virtq_mapping *mapping,
-                                 uint64_t written)
+COUNTED void count_mapped_unmap(struct virtq_space *space, struct virtq_mapping *mapping,
+                                uint64_t written);
+COUNTED void count_mapped_unmap(struct virtq_space *space, struct virtq_mapping *mapping,
+                                uint64_t written)
 {
     space->ops->unmap(space, mapping, written);
 }
@@ -96,7 +98,9 @@ static uint32_t make_segments(const struct shape *shape, struct virtq_segment *s
     return writable;
 }
 
-static void dynamic(const struct shape *shape, unsigned rounds)
+/* `zeroed`: whether the device finds zeros where it is to write; else what the caller had there. */
+static void mapped(struct virtq_space *space, const struct shape *shape, unsigned rounds,
+                   int zeroed)
 {
     const unsigned count = (unsigned)shape->readable + shape->writable;
     unsigned char data[3][2 * BYTES];
@@ -104,7 +108,7 @@ static void dynamic(const struct shape *shape, unsigned rounds)
     uint64_t record[64];
     unsigned round;
 
-    check(virtq_space_record_size(&queue.space, 3) <= sizeof(record), "record");
+    check(virtq_space_record_size(space, 3) <= sizeof(record), "record");
     for (round = 0; round < rounds; round++) {
         const uint32_t writable = make_segments(shape, segments, data, round);
         struct virtq_run runs[2];
@@ -116,17 +120,19 @@ static void dynamic(const struct shape *shape, unsigned rounds)
                                         .capacity = 2};
         unsigned i;
 
-        check(count_dynamic_map(&queue.space, &mapping) == 0, "map");
+        check(count_mapped_map(space, &mapping) == 0, "map");
         check(shape->readable == 0 ||
                   pool_bytes[runs[0].addr + runs[0].len - 1] == (unsigned char)round,
               "data lost");
         if (shape->writable != 0) {
             const struct virtq_run *run = &runs[mapping.runs_readable];
 
-            check(run->len == writable && pool_bytes[run->addr] == 0, "data shown");
+            check(run->len == writable &&
+                      pool_bytes[run->addr] == (zeroed ? 0 : (unsigned char)round),
+                  "data shown");
             memset(pool_bytes + run->addr, (int)(round ^ 0x55), run->len);
         }
-        count_dynamic_unmap(&queue.space, &mapping, writable);
+        count_mapped_unmap(space, &mapping, writable);
         for (i = 0; i < count; i++) {
             check(data[i][shape->lens[i] - 1] ==
                       (unsigned char)(i >= shape->readable ? round ^ 0x55 : round),
@@ -177,16 +183,11 @@ static void persistent(uint16_t writable, unsigned rounds)
     }
 }
 
-int main(int argc, char **argv)
+static void open_pool(void)
 {
     struct virtq_swiotlb_config config = VIRTQ_SWIOTLB_CONFIG_INIT;
     struct virtq_swiotlb_queue_config cache = VIRTQ_SWIOTLB_QUEUE_CONFIG_INIT;
-    uint16_t writable;
-    unsigned rounds;
 
-    check(argc == 4, "usage: swiotlb dynamic|persistent SHAPE ROUNDS");
-    writable = strcmp(argv[2], "writable") == 0;
-    rounds = (unsigned)strtoul(argv[3], NULL, 10);
     config.pool = pool_bytes;
     config.pool_size = POOL;
     config.memory_size = virtq_swiotlb_private_size(POOL, config.granule);
@@ -196,10 +197,38 @@ int main(int argc, char **argv)
     cache.memory_size = virtq_swiotlb_queue_private_size(&cache);
     cache.memory = zeroed(cache.memory_size);
     check(virtq_swiotlb_queue_init(&queue, &cache) == 0, "queue");
+}
+
+static void open_stage(void)
+{
+    struct virtq_bar_stage_config config = VIRTQ_BAR_STAGE_CONFIG_INIT;
+    const size_t size = virtq_bar_private_size(POOL, 64);
+
+    check(virtq_bar_init(&bar, pool_bytes, POOL, 3, 0) == 0, "region");
+    check(virtq_bar_manage(&bar, 64, zeroed(size), size) == 0, "books");
+    config.bar = &bar;
+    config.depth = 64;
+    config.memory_size = virtq_bar_stage_private_size(&config);
+    config.memory = zeroed(config.memory_size);
+    check(virtq_bar_stage_init(&stage, &config) == 0, "stage");
+}
+
+int main(int argc, char **argv)
+{
+    unsigned rounds;
+
+    check(argc == 4, "usage: swiotlb dynamic|staged|persistent SHAPE ROUNDS");
+    rounds = (unsigned)strtoul(argv[3], NULL, 10);
+    if (strcmp(argv[1], "staged") == 0) {
+        open_stage();
+        mapped(&stage.space, find_shape(argv[2]), rounds, 0);
+        return 0;
+    }
+    open_pool();
     if (strcmp(argv[1], "persistent") == 0) {
-        persistent(writable, rounds);
+        persistent(strcmp(argv[2], "writable") == 0, rounds);
     } else {
-        dynamic(find_shape(argv[2]), rounds);
+        mapped(&queue.space, find_shape(argv[2]), rounds, 1);
     }
     return 0;
 }

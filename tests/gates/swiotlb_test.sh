@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # What a buffer of 64 bytes costs in a pool, all copies included, counted by callgrind: mapped and unmapped
-# through slots of a queue's own (zeroed again), or prepared and completed in a slot of its own. The limits hold for gcc on x86-64 with -O2.
+# through slots of a queue's own (zeroed again), or prepared and completed in a slot of its own; and staged in a region, in slots of a
+# queue's own (filled with what the caller had). The limits hold for gcc on x86-64 with -O2.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=../support/functions.sh
@@ -14,7 +15,9 @@ program=$scratch/swiotlb
 
 # collected KIND PART ROUNDS: instructions inside the functions of that kind
 collected() {
-    valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect="count_$1_*" \
+    local counted=mapped
+    [ "$1" != persistent ] || counted=persistent
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect="count_${counted}_*" \
         "$program" "$1" "$2" "$3" 2>&1 | awk '/Collected/ {print $4}'
 }
 
@@ -52,4 +55,15 @@ header-payload 290
 payload-status 325
 header-payload-status 375
 header-reply-status 385
+EOT
+
+# A region's slot takes the general way to stage, but asks nobody.
+while read -r shape most; do
+    each=$(measure staged "$shape")
+    awk -v each="$each" 'BEGIN {exit !(each > 0)}' || fail "nothing was counted"
+    limit "staged in a slot kept, $shape" "$each" "$most"
+done <<EOT
+readable 360
+writable 415
+header-reply-status 620
 EOT

@@ -1,111 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Staging in a region. M8, M9. The region traps every access that is not one of the copy's. */
-#include "virtq/space/bar_stage.h"
-
-#include <stdlib.h>
-
-#include "support/guarded.h"
+#include "bar_stage_fixture.h"
 #include "support/random.h"
-#include "support/runner.h"
-#include "support/spaces.h"
-
-enum { PAGES = 4, GRANULE = 64, SHIFT = 40, ID = 9 };
-
-/* A region that nobody can touch but the copy's functions, and they only in whole units. */
-struct stage {
-    struct virtq_bar bar;
-    struct virtq_bar_stage stage;
-    unsigned char *base;
-    size_t size;
-    uint64_t *books;
-    uint32_t unit;
-    unsigned in; /* Calls. */
-    unsigned out;
-    unsigned done;
-};
-
-static void let(struct stage *s, int how)
-{
-    cr_assert_eq(mprotect(s->base, s->size, how), 0);
-}
-
-static void check_units(const struct stage *s, const void *at, size_t len)
-{
-    cr_assert((uintptr_t)at % s->unit == 0 && len % s->unit == 0, "an odd access");
-    cr_assert((uintptr_t)at - (uintptr_t)s->base <= s->size - len, "outside the region");
-}
-
-static void copy_in(void *context, void *to, const void *from, size_t len)
-{
-    struct stage *s = context;
-
-    check_units(s, to, len);
-    s->in++;
-    let(s, PROT_READ | PROT_WRITE);
-    memcpy(to, from, len);
-    let(s, PROT_NONE);
-}
-
-static void copy_out(void *context, void *to, const void *from, size_t len)
-{
-    struct stage *s = context;
-
-    check_units(s, from, len);
-    s->out++;
-    let(s, PROT_READ);
-    memcpy(to, from, len);
-    let(s, PROT_NONE);
-}
-
-static void copy_done(void *context)
-{
-    ((struct stage *)context)->done++;
-}
-
-static struct virtq_bar_stage_config stage_open(struct stage *s, uint32_t memory, uint32_t widths,
-                                                uint32_t low_mask)
-{
-    struct virtq_bar_stage_config config = VIRTQ_BAR_STAGE_CONFIG_INIT;
-    struct virtq_bar_config bar = VIRTQ_BAR_CONFIG_INIT;
-    size_t books;
-
-    memset(s, 0, sizeof(*s));
-    s->unit = widths != 0 ? widths & (0u - widths) : 1;
-    s->size = PAGES * guarded_page();
-    s->base = guarded_alloc(s->size);
-    let(s, PROT_NONE);
-    bar.base = s->base;
-    bar.size = s->size;
-    bar.permissions = SPACES_BOTH;
-    bar.id = ID;
-    bar.shift = SHIFT;
-    bar.memory = memory;
-    bar.widths = widths;
-    cr_assert_eq(virtq_bar_init_config(&s->bar, &bar), 0);
-    books = virtq_bar_private_size(s->size, GRANULE);
-    s->books = malloc(books);
-    cr_assert_eq(virtq_bar_manage(&s->bar, GRANULE, s->books, books), 0);
-    config.bar = &s->bar;
-    config.copy = (struct virtq_copy){copy_in, copy_out, NULL, copy_done, s};
-    config.low_mask = low_mask;
-    cr_assert_eq(virtq_bar_stage_init(&s->stage, &config), 0);
-    return config;
-}
-
-static void stage_close(struct stage *s)
-{
-    cr_assert_eq(s->bar.granules.taken, 0u, "slots are lost");
-    guarded_free(s->base, s->size);
-    free(s->books);
-}
-
-static unsigned char *at(const struct stage *s, const struct virtq_run *run)
-{
-    const uint64_t offset = run->addr - ((uint64_t)ID << SHIFT);
-
-    cr_assert(run->len <= s->size && offset <= s->size - run->len);
-    return s->base + offset;
-}
 
 Test(space_bar_stage, m8_a_buffer_is_two_runs_and_comes_back_as_far_as_it_was_written)
 {
@@ -148,16 +44,23 @@ Test(space_bar_stage, m8_low_address_bits_are_kept)
     struct spaces_buffer buffer;
     struct stage s;
 
-    (void)stage_open(&s, VIRTQ_BAR_CACHEABLE, 0, 511);
-    for (unsigned first = 0; first < 600; first += 7) {
-        spaces_segment(&buffer, 0, bytes + first, 100);
-        spaces_segment(&buffer, 1, bytes + 3 * first / 2, 50);
-        cr_assert_eq(spaces_map(&s.stage.space, &buffer, 1, 1, 2), 0);
-        cr_assert_eq(buffer.runs[0].addr % 512, first % 512);
-        cr_assert_eq(buffer.runs[1].addr % 512, 3 * first / 2 % 512);
-        spaces_unmap(&s.stage.space, &buffer, 0);
+    for (unsigned keeps = 0; keeps < 2; keeps++) {
+        const struct virtq_bar_stage_config config = stage_open(&s, VIRTQ_BAR_CACHEABLE, 0, 511);
+
+        if (keeps != 0) {
+            stage_keep(&s, &s.stage, config, 6, 2, s.kept);
+        }
+        for (unsigned first = 0; first < 600; first += 7) {
+            spaces_segment(&buffer, 0, bytes + first, 100);
+            spaces_segment(&buffer, 1, bytes + 3 * first / 2, 50);
+            cr_assert_eq(spaces_map(&s.stage.space, &buffer, 1, 1, 2), 0);
+            cr_assert_eq(buffer.runs[0].addr % 512, first % 512);
+            cr_assert_eq(buffer.runs[1].addr % 512, 3 * first / 2 % 512);
+            spaces_unmap(&s.stage.space, &buffer, 0);
+        }
+        cr_assert_leq(usage_of(&s.stage).misses, 6u);
+        stage_close(&s);
     }
-    stage_close(&s);
 }
 
 Test(space_bar_stage, m9_no_access_is_narrower_than_the_memory_takes)
@@ -271,13 +174,32 @@ Test(space_bar_stage, refuses_illegal_configurations)
     config.copy.to_shared = copy_in;
     config.copy.from_shared = NULL;
     cr_assert_eq(virtq_bar_stage_init(&stage, &config), VIRTQ_EINVAL);
+    config.copy.from_shared = copy_out;
+    config.depth = 2;
+    config.memory = s.kept;
+    config.memory_size = virtq_bar_stage_private_size(&config) - 1;
+    cr_assert_eq(virtq_bar_stage_init(&stage, &config), VIRTQ_ENOMEM);
+    config.memory_size++;
+    cr_assert_eq(virtq_bar_stage_init(&stage, &config), 0);
+    config.memory = (unsigned char *)s.kept + 4;
+    cr_assert_eq(virtq_bar_stage_init(&stage, &config), VIRTQ_EINVAL);
+    config.memory = NULL;
+    cr_assert_eq(virtq_bar_stage_init(&stage, &config), VIRTQ_EINVAL);
+    config.memory = s.kept;
+    config.classes = 0;
+    cr_assert_eq(virtq_bar_stage_init(&stage, &config), VIRTQ_EINVAL);
+    config.classes = VIRTQ_SLOTS_CLASSES_MAX + 1;
+    cr_assert_eq(virtq_bar_stage_init(&stage, &config), VIRTQ_EINVAL);
+    config.classes = 1;
+    config.depth = 65537;
+    cr_assert_eq(virtq_bar_stage_init(&stage, &config), VIRTQ_EINVAL);
     stage_close(&s);
 }
 
 /* Random buffers, some at once, and a device that writes what it likes and says any length: the
  * driver gets back bytes of that buffer's slot or its own old ones, the device no other buffer's
  * readable bytes in a writable part. */
-Test(space_bar_stage, m8_no_byte_of_another_buffer_is_ever_seen)
+static void lie(int keeps)
 {
     enum { LIVE = 6, LONGEST = 700 };
     const unsigned rounds = getenv("VIRTQ_TEST_HURRIED") != NULL ? 200 : 20000;
@@ -291,6 +213,9 @@ Test(space_bar_stage, m8_no_byte_of_another_buffer_is_ever_seen)
     config = stage_open(&s, VIRTQ_BAR_CACHEABLE, 0, 63);
     config.copy = (struct virtq_copy){NULL, NULL, NULL, NULL, NULL};
     cr_assert_eq(virtq_bar_stage_init(&s.stage, &config), 0);
+    if (keeps) {
+        stage_keep(&s, &s.stage, config, 5, 2, s.kept);
+    }
     let(&s, PROT_READ | PROT_WRITE);
     for (unsigned round = 0; round < rounds; round++) {
         unsigned slot = (unsigned)random_below(&random, LIVE);
@@ -347,4 +272,14 @@ Test(space_bar_stage, m8_no_byte_of_another_buffer_is_ever_seen)
         }
     }
     stage_close(&s);
+}
+
+Test(space_bar_stage, m8_no_byte_of_another_buffer_is_ever_seen)
+{
+    lie(0);
+}
+
+Test(space_bar_stage, m8_no_byte_of_another_buffer_is_ever_seen_in_a_slot_that_was_kept)
+{
+    lie(1);
 }

@@ -24,9 +24,9 @@ static void cache_open(struct cache *cache, struct pool *pool, uint32_t classes,
     cr_assert_eq(virtq_swiotlb_queue_init(&cache->queue, &config), 0);
 }
 
-static struct virtq_swiotlb_queue_usage cache_usage(const struct cache *cache)
+static struct virtq_slots_usage cache_usage(const struct cache *cache)
 {
-    struct virtq_swiotlb_queue_usage usage;
+    struct virtq_slots_usage usage;
 
     virtq_swiotlb_queue_read_usage(&cache->queue, &usage);
     return usage;

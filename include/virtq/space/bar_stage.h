@@ -16,6 +16,11 @@
  *
  * The device end needs nothing of this: to it the region is a region.
  *
+ * One space serves any number of queues, and takes a slot of the region's books for each buffer,
+ * under their lock. With `depth` it is the space of one queue, which **keeps** free slots, as
+ * virtq/space/swiotlb_queue.h says: in steady state queues on different threads then share neither
+ * a lock nor a cache line.
+ *
  * Trust: the device may read and write every byte of the region at any time, and no other. What was
  * staged stays there until something else is: it was the device's to see.
  */
@@ -29,6 +34,7 @@
 #include "../error.h"
 #include "../space.h"
 #include "bar.h"
+#include "slots.h"
 
 VIRTQ_BEGIN_DECLS
 
@@ -41,13 +47,24 @@ struct virtq_bar_stage_config {
                                  memory only; other memory needs both copy functions, which make
                                  none but accesses that it takes. */
     uint32_t low_mask;      /**< The low address bits to keep: 0 or a power of two minus 1. */
-    uint32_t reserved_;     /**< Zero. */
+    uint32_t classes;       /**< Size classes of the slots that are kept, 1 to
+                                 #VIRTQ_SLOTS_CLASSES_MAX: the largest has 2 to the power of
+                                 `classes` - 1 granules. */
+    uint32_t depth;     /**< Free slots that each class keeps at most, up to 65536: as many as there
+                             are buffers outstanding at once, so that the region is never asked; 0:
+                             none are kept, and queues may share the space. */
+    uint32_t reserved_; /**< Zero. */
+    void *memory;       /**< Private memory, 8-byte aligned, never shared:
+                             virtq_bar_stage_private_size() bytes; not used if `depth` is 0. */
+    size_t memory_size; /**< Bytes of `memory`. */
 };
 
-/** @brief The initial value of a struct virtq_bar_stage_config. */
-#define VIRTQ_BAR_STAGE_CONFIG_INIT                                                       \
-    {                                                                                     \
-        sizeof(struct virtq_bar_stage_config), NULL, {NULL, NULL, NULL, NULL, NULL}, 0, 0 \
+/** @brief The initial value of a struct virtq_bar_stage_config: nothing is kept; with a `depth`,
+ * slots of up to 64 granules are. */
+#define VIRTQ_BAR_STAGE_CONFIG_INIT                                                              \
+    {                                                                                            \
+        sizeof(struct virtq_bar_stage_config), NULL, {NULL, NULL, NULL, NULL, NULL}, 0, 7, 0, 0, \
+            NULL, 0                                                                              \
     }
 
 /** @brief A space that stages. The caller owns the memory; the fields are private. */
@@ -58,7 +75,14 @@ struct virtq_bar_stage {
     uint64_t low_mask;        /**< Address bits to keep. */
     uint32_t unit;            /**< Lengths and offsets are multiples of this. */
     uint32_t reserved_;       /**< Zero. */
+    struct virtq_slots slots; /**< The free slots it keeps, and what was counted. */
 };
+
+/** @brief Bytes of private memory that the slots a space keeps need.
+ * @param config the configuration; `classes` and `depth` are read, the rest need not be set yet
+ * @return bytes, to be 8-byte aligned; 0 if none are kept, or the configuration is illegal. Any
+ * thread. */
+VIRTQ_API size_t virtq_bar_stage_private_size(const struct virtq_bar_stage_config *config);
 
 /** @brief Makes a space that stages in a region.
  *
@@ -70,13 +94,29 @@ struct virtq_bar_stage {
  *
  * A region without room is VIRTQ_ENOMEM, a shortage; a buffer larger than the region is
  * VIRTQ_ETOOBIG.
+ * A space that keeps slots is called on the thread of its one queue.
  * @param stage  result; owned by the caller, must outlive every queue on it
  * @param config read during the call only
  * @return 0; VIRTQ_EINVAL (no region or one the device may not both read and write, mask, no
- * functions for memory that is not cacheable) or VIRTQ_ENOTSUP (no virtq_bar_manage()): `stage` is
- * untouched. Any thread, before the first queue. */
+ * functions for memory that is not cacheable, classes, depth or alignment), VIRTQ_ENOTSUP (no
+ * virtq_bar_manage()) or VIRTQ_ENOMEM (private memory too small): `stage` is untouched. Any thread,
+ * before the first queue. */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_bar_stage_init(struct virtq_bar_stage *stage,
                                                     const struct virtq_bar_stage_config *config);
+
+/** @brief Gives all free slots that a space keeps back to the region: because others are short, or
+ * because the queue has ended.
+ *
+ * Slots that buffers have stay where they are.
+ * @param stage a space
+ * @return bytes given back. The owner's thread. */
+VIRTQ_API uint64_t virtq_bar_stage_flush(struct virtq_bar_stage *stage);
+
+/** @brief What the slots that a space keeps counted; all 0 if it keeps none.
+ * @param stage a space
+ * @param usage result. The owner's thread. */
+VIRTQ_API void virtq_bar_stage_read_usage(const struct virtq_bar_stage *stage,
+                                          struct virtq_slots_usage *usage);
 
 VIRTQ_END_DECLS
 

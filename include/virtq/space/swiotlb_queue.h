@@ -31,12 +31,13 @@
 #include "../copy.h"
 #include "../error.h"
 #include "../space.h"
+#include "slots.h"
 #include "swiotlb.h"
 
 VIRTQ_BEGIN_DECLS
 
 /** @brief The most classes that a struct virtq_swiotlb_queue can have. */
-#define VIRTQ_SWIOTLB_CLASSES_MAX 12
+#define VIRTQ_SWIOTLB_CLASSES_MAX VIRTQ_SLOTS_CLASSES_MAX
 
 /** @brief How a queue's cache is to be. Begin with #VIRTQ_SWIOTLB_QUEUE_CONFIG_INIT. */
 struct virtq_swiotlb_queue_config {
@@ -63,24 +64,6 @@ struct virtq_swiotlb_queue_config {
         }                                                                \
     }
 
-/** @brief The free slots of one size. */
-struct virtq_swiotlb_class {
-    uint64_t *slots; /**< Where they begin, in bytes from the pool's start: a stack. */
-    uint32_t count;  /**< How many there are. */
-    uint32_t reserved_;
-};
-
-/** @brief What a queue's cache counted. */
-struct virtq_swiotlb_queue_usage {
-    uint64_t misses;    /**< Buffers for which the pool was asked: the rest found a slot here. */
-    uint64_t returns;   /**< Slots given back to the pool because their class was full. */
-    uint64_t shortages; /**< Buffers answered VIRTQ_ENOMEM. */
-    uint64_t too_big;   /**< Buffers answered VIRTQ_ETOOBIG. */
-    uint64_t held;      /**< Bytes taken of the pool now: slots that buffers have, and free ones. */
-    uint64_t high_water; /**< The most that `held` ever was. */
-    uint64_t kept;       /**< Bytes of the free slots among them. */
-};
-
 /** @brief One queue's cache of slots. The caller owns the memory; the fields are private. */
 struct virtq_swiotlb_queue {
     struct virtq_space space;   /**< What the queue is given: `&queue.space`. */
@@ -91,21 +74,10 @@ struct virtq_swiotlb_queue {
     uint64_t slot_mask;         /**< Alignment of slots minus 1. */
     uint64_t part_mask;         /**< A granule's bytes minus 1. */
     uint64_t low_mask;          /**< Address bits to keep. */
-    uint32_t shift;             /**< A granule is 1 << shift bytes. */
-    uint32_t classes;           /**< Size classes. */
-    uint32_t depth;             /**< Slots that each keeps at most. */
-    uint32_t reserved_;
-    uint64_t misses;        /**< Counted. */
-    uint64_t returns;       /**< Counted. */
-    uint64_t shortages;     /**< Counted. */
-    uint64_t too_big;       /**< Counted. */
-    uint64_t held;          /**< Bytes taken of the pool. */
-    uint64_t high_water;    /**< The most that `held` ever was. */
-    struct virtq_copy copy; /**< How bytes get into the pool and out of it. */
+    struct virtq_copy copy;     /**< How bytes get into the pool and out of it. */
     /** As the pool's. */
     void (*take)(void *to, void *from, size_t len, size_t size);
-    struct virtq_swiotlb_class free[VIRTQ_SWIOTLB_CLASSES_MAX + 1]; /**< The free slots, by class;
-    the one behind the last is always empty. */
+    struct virtq_slots slots; /**< The free slots, and what was counted. */
 };
 
 /** @brief Bytes of private memory that a cache needs.
@@ -136,7 +108,7 @@ VIRTQ_API uint64_t virtq_swiotlb_queue_flush(struct virtq_swiotlb_queue *queue);
  * @param queue a cache
  * @param usage result. The owner's thread. */
 VIRTQ_API void virtq_swiotlb_queue_read_usage(const struct virtq_swiotlb_queue *queue,
-                                              struct virtq_swiotlb_queue_usage *usage);
+                                              struct virtq_slots_usage *usage);
 
 VIRTQ_END_DECLS
 
