@@ -94,9 +94,10 @@ bool virtq_priv_vring_stop(struct virtq_vhost_user_backend *backend, uint32_t in
  * one. */
 void virtq_priv_vring_replace(struct virtq_vhost_user_backend *backend, int *place, int fd);
 
-/** @brief Whether a descriptor can be a kick, a call or an error's, and makes it one that does not
- * wait: an enum virtq_vhost_user_refusal. -1 can. */
+/** @brief Whether a descriptor can be a kick, a call or an error's: an enum
+ * virtq_vhost_user_refusal. -1 can. */
 uint32_t virtq_priv_vring_judge_fd(int fd);
+
 /** @brief Writes to one of a ring's descriptors, or does nothing if it is -1. */
 void virtq_priv_vring_signal(const int *place);
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "align.h"
+#include "vhost_user_eventfd.h"
 #include "vhost_user_frontend_private.h"
 #include "virtq/feature.h"
 
@@ -222,10 +223,7 @@ static void rearm(struct virtq_vhost_user_frontend *frontend)
 
 static void ring_broken(struct virtq_vhost_user_frontend *frontend, uint32_t index)
 {
-    uint64_t count;
-
-    if (read(frontend->rings[index].err, &count, sizeof(count)) == (ssize_t)sizeof(count) &&
-        frontend->ops.broken != NULL) {
+    if (virtq_priv_eventfd_take(frontend->rings[index].err) == 1 && frontend->ops.broken != NULL) {
         frontend->ops.broken(frontend->opaque, index);
     }
 }

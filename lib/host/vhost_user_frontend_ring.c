@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <unistd.h>
-
+#include "vhost_user_eventfd.h"
 #include "vhost_user_frontend_private.h"
 #include "virtq/feature.h"
 
@@ -163,13 +162,8 @@ VIRTQ_API int virtq_vhost_user_frontend_stop(frontend_type *frontend, uint32_t i
 
 VIRTQ_API void virtq_vhost_user_frontend_kick(frontend_type *frontend, uint32_t index)
 {
-    const uint64_t one = 1;
-    ssize_t put;
-
     if (index < frontend->queue_count) {
-        /* One that is full says already what is to be said. */
-        put = write(frontend->rings[index].kick, &one, sizeof(one));
-        (void)put;
+        virtq_priv_eventfd_raise(frontend->rings[index].kick);
     }
 }
 
@@ -180,8 +174,6 @@ VIRTQ_API int virtq_vhost_user_frontend_call_fd(const frontend_type *frontend, u
 
 VIRTQ_API int virtq_vhost_user_frontend_called(const frontend_type *frontend, uint32_t index)
 {
-    uint64_t count;
-
     return index < frontend->queue_count &&
-           read(frontend->rings[index].call, &count, sizeof(count)) == (ssize_t)sizeof(count);
+           virtq_priv_eventfd_take(frontend->rings[index].call) == 1;
 }

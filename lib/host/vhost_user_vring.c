@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vhost_user_backend_private.h"
+#include "vhost_user_eventfd.h"
 #include "virtq/feature.h"
 
 void virtq_priv_vring_config(struct virtq_space *space, uint64_t features, uint32_t size,
@@ -258,24 +256,10 @@ void virtq_priv_vring_replace(struct virtq_vhost_user_backend *backend, int *pla
     }
 }
 
-/* An eventfd is none of what has a type: a write to a pipe or a socket whose other end is gone
- * would end this program, one to a file might wait for a disk. */
 uint32_t virtq_priv_vring_judge_fd(int fd)
 {
-    struct stat file;
-    int flags;
-
-    if (fd < 0) {
-        return VIRTQ_VHOST_USER_ACCEPTED;
-    }
-    if (fstat(fd, &file) != 0 || (file.st_mode & (mode_t)S_IFMT) != 0) {
-        return VIRTQ_VHOST_USER_REFUSED_VALUE;
-    }
-    /* A write may not wait for the front-end to read, and a read may find nothing, for the
-     * front-end has the same descriptor. */
-    flags = fcntl(fd, F_GETFL);
-    return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ? VIRTQ_VHOST_USER_REFUSED_VALUE
-                                                                    : VIRTQ_VHOST_USER_ACCEPTED;
+    return fd < 0 || virtq_priv_eventfd_accept(fd) ? VIRTQ_VHOST_USER_ACCEPTED
+                                                   : VIRTQ_VHOST_USER_REFUSED_VALUE;
 }
 
 uint32_t virtq_priv_vring_set_kick(struct virtq_vhost_user_backend *backend, uint32_t index, int fd)
@@ -318,14 +302,11 @@ void virtq_priv_vring_kicked(struct virtq_vhost_user_backend *backend, uint32_t 
 {
     struct virtq_priv_vring *vring = &backend->vrings[index];
     struct epoll_event event = {.events = 0, .data = {.u32 = index}};
-    uint64_t count;
-    ssize_t got;
 
     if (!vring->watched) {
         return;
     }
-    got = read(vring->kick, &count, sizeof(count));
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+    if (virtq_priv_eventfd_take(vring->kick) < 0) {
         /* Nothing will ever come of it but readiness, again and again. */
         (void)epoll_ctl(backend->epoll, EPOLL_CTL_DEL, vring->kick, &event);
         vring->watched = false;
@@ -370,16 +351,12 @@ VIRTQ_API void virtq_vhost_user_vring_leave(struct virtq_vhost_user_backend *bac
     virtq_priv_vring_ended(backend, index);
 }
 
-/* An eventfd that is full says already what is to be said. */
 void virtq_priv_vring_signal(const int *place)
 {
-    const uint64_t one = 1;
     const int fd = __atomic_load_n(place, __ATOMIC_ACQUIRE);
-    ssize_t put;
 
     if (fd >= 0) {
-        put = write(fd, &one, sizeof(one));
-        (void)put;
+        virtq_priv_eventfd_raise(fd);
     }
 }
 
@@ -411,4 +388,22 @@ VIRTQ_API int virtq_vhost_user_vring_kick_fd(const struct virtq_vhost_user_backe
                                              uint32_t index)
 {
     return __atomic_load_n(&backend->vrings[index].kick, __ATOMIC_ACQUIRE);
+}
+
+VIRTQ_API int virtq_vhost_user_vring_take_kick(struct virtq_vhost_user_backend *backend,
+                                               uint32_t index)
+{
+    struct virtq_priv_vring *vring = &backend->vrings[index];
+    int taken = 0;
+    int kick;
+
+    /* As in a burst: who replaces the descriptor waits before the old one is closed. */
+    virtq_guard_enter(&vring->user);
+    kick = __atomic_load_n(&vring->kick, __ATOMIC_ACQUIRE);
+    if (kick >= 0) {
+        taken = virtq_priv_eventfd_take(kick);
+    }
+    virtq_guard_leave(&vring->user, virtq_device_outstanding(vring->device),
+                      virtq_device_stale(vring->device));
+    return taken < 0 ? VIRTQ_EPEER : taken;
 }

@@ -54,14 +54,10 @@ void virtq_priv_vring_ended(struct virtq_vhost_user_backend *backend, uint32_t i
 /* A thread that waits for the ring's kicks itself gets one, unless it can be told otherwise. */
 static void poke(struct virtq_vhost_user_backend *backend, uint32_t index)
 {
-    const uint64_t one = 1;
-
     if (backend->ops.serve != NULL || backend->ops.wake != NULL) {
         virtq_priv_vring_serve(backend, index);
-    } else if (backend->vrings[index].kick >= 0) {
-        ssize_t put = write(backend->vrings[index].kick, &one, sizeof(one));
-
-        (void)put;
+    } else {
+        virtq_priv_vring_signal(&backend->vrings[index].kick);
     }
 }
 

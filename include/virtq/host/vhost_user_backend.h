@@ -293,6 +293,11 @@ VIRTQ_API int virtq_vhost_user_vring_publish(struct virtq_vhost_user_backend *ba
                                              uint32_t index);
 
 /** @brief Notifies the driver of what was published, if it wants to be.
+ *
+ * Does not wait for the front-end, whatever that does with its eventfds (so it is with all that is
+ * signalled here): the process's kernel does the counting, by an asynchronous request (io_submit).
+ * Where there are none, O_NONBLOCK is set and room looked for, and a front-end that clears the one
+ * and fills the other between that and the write is waited for.
  * @param backend a back-end
  * @param index   a ring within a burst
  * @return 1: notified; 0: not wanted; VIRTQ_EBROKEN. Its thread. */
@@ -313,6 +318,18 @@ VIRTQ_API void virtq_vhost_user_vring_error(struct virtq_vhost_user_backend *bac
  * ring. Its thread, from virtq_vhost_user_ops::started on. */
 VIRTQ_API int virtq_vhost_user_vring_kick_fd(const struct virtq_vhost_user_backend *backend,
                                              uint32_t index);
+
+/** @brief Takes the kicks that have come, for a thread that waits for them itself: read(2) may wait
+ * for ever, for the front-end has the same descriptor, and O_NONBLOCK is its to clear.
+ * @param backend a back-end
+ * @param index   a ring that runs
+ * @return 1: there were some; 0: there are none, or there is no descriptor; VIRTQ_EPEER: none will
+ * ever come, though it may be readable: do not wait for it any more. Its thread, outside of a
+ * burst. Never waits, but on a system that cannot read so (Linux before 5.10): there O_NONBLOCK is
+ * set first, and a front-end that clears it within the call, and empties the counter, is waited
+ * for. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_vring_take_kick(
+    struct virtq_vhost_user_backend *backend, uint32_t index);
 
 VIRTQ_END_DECLS
 
