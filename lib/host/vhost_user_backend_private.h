@@ -112,6 +112,12 @@ void virtq_priv_log_ring_set(struct virtq_vhost_user_backend *backend,
                              struct virtq_priv_vring *vring);
 
 /** @brief Requests: as virtq_priv_backend_serve(). */
+uint32_t virtq_priv_status_reset(struct virtq_vhost_user_backend *backend,
+                                 struct virtq_vhost_user_message *message);
+uint32_t virtq_priv_status_set(struct virtq_vhost_user_backend *backend,
+                               struct virtq_vhost_user_message *message);
+uint32_t virtq_priv_status_get(struct virtq_vhost_user_backend *backend,
+                               struct virtq_vhost_user_message *message);
 uint32_t virtq_priv_records_get_inflight(struct virtq_vhost_user_backend *backend,
                                          struct virtq_vhost_user_message *message);
 uint32_t virtq_priv_records_set_inflight(struct virtq_vhost_user_backend *backend,

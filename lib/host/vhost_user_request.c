@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <string.h>
-
 #include "vhost_user_backend_private.h"
 #include "virtq/feature.h"
 
@@ -61,19 +59,6 @@ static uint32_t set_owner(backend_type *backend, message_type *message)
 {
     (void)backend;
     (void)message;
-    return VIRTQ_VHOST_USER_ACCEPTED;
-}
-
-static uint32_t reset_device(backend_type *backend, message_type *message)
-{
-    (void)message;
-    virtq_priv_backend_stop(backend);
-    virtq_priv_inflight_clear(&backend->inflight,
-                              virtq_feature_has(backend->features, VIRTIO_F_RING_PACKED));
-    backend->status = 0;
-    if (backend->ops.reset != NULL) {
-        backend->ops.reset(backend->opaque);
-    }
     return VIRTQ_VHOST_USER_ACCEPTED;
 }
 
@@ -335,23 +320,6 @@ static uint32_t set_config(backend_type *backend, message_type *message)
     return VIRTQ_VHOST_USER_ACCEPTED;
 }
 
-static uint32_t set_status(backend_type *backend, message_type *message)
-{
-    if (message->payload.u64 > UINT8_MAX) {
-        return VIRTQ_VHOST_USER_REFUSED_VALUE;
-    }
-    if (message->payload.u64 == 0) {
-        return reset_device(backend, message);
-    }
-    backend->status = (uint32_t)message->payload.u64;
-    return VIRTQ_VHOST_USER_ACCEPTED;
-}
-
-static uint32_t get_status(backend_type *backend, message_type *message)
-{
-    return answer_number(message, backend->status);
-}
-
 static uint32_t iotlb_msg(backend_type *backend, message_type *message)
 {
     const struct virtq_vhost_user_iotlb *iotlb = &message->payload.iotlb;
@@ -384,7 +352,7 @@ static const handler_type handlers[VHOST_USER_REQUEST_COUNT] = {
     [VHOST_USER_GET_FEATURES] = get_features,
     [VHOST_USER_SET_FEATURES] = set_features,
     [VHOST_USER_SET_OWNER] = set_owner,
-    [VHOST_USER_RESET_OWNER] = reset_device,
+    [VHOST_USER_RESET_OWNER] = virtq_priv_status_reset,
     [VHOST_USER_SET_MEM_TABLE] = set_mem_table,
     [VHOST_USER_SET_LOG_BASE] = virtq_priv_records_set_log_base,
     [VHOST_USER_SET_LOG_FD] = virtq_priv_records_set_log_fd,
@@ -405,12 +373,12 @@ static const handler_type handlers[VHOST_USER_REQUEST_COUNT] = {
     [VHOST_USER_IOTLB_MSG] = iotlb_msg,
     [VHOST_USER_GET_CONFIG] = get_config,
     [VHOST_USER_SET_CONFIG] = set_config,
-    [VHOST_USER_RESET_DEVICE] = reset_device,
+    [VHOST_USER_RESET_DEVICE] = virtq_priv_status_reset,
     [VHOST_USER_GET_MAX_MEM_SLOTS] = get_max_mem_slots,
     [VHOST_USER_ADD_MEM_REG] = add_mem_reg,
     [VHOST_USER_REM_MEM_REG] = rem_mem_reg,
-    [VHOST_USER_SET_STATUS] = set_status,
-    [VHOST_USER_GET_STATUS] = get_status,
+    [VHOST_USER_SET_STATUS] = virtq_priv_status_set,
+    [VHOST_USER_GET_STATUS] = virtq_priv_status_get,
 };
 
 uint32_t virtq_priv_backend_serve(struct virtq_vhost_user_backend *backend,

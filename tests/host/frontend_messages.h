@@ -68,7 +68,7 @@ static const struct message_row message_rows[] = {
     ROW(SET_VRING_ADDR, 40, 0, NONE, 0, 0, NONE, "aaaaaa", "448888"),
     ROW(SET_VRING_BASE, 8, 0, NONE, 0, 0, NONE, "aaaaaa", "44"),
     ROW(GET_VRING_BASE, 8, 0, NONE, 1, 0, NONE, "aaaaaa", "44"),
-    ROW(SET_VRING_KICK, 8, 1, SIGNAL, 0, 0, NONE, "erraaa", "8"),
+    ROW(SET_VRING_KICK, 8, 1, SIGNAL, 0, 0, NONE, "erraar", "8"),
     ROW(SET_VRING_CALL, 8, 1, SIGNAL, 0, 0, NONE, "aaaaaa", "8"),
     ROW(SET_VRING_ERR, 8, 1, SIGNAL, 0, 0, NONE, "aaaaaa", "8"),
     ROW(GET_PROTOCOL_FEATURES, 0, 0, NONE, 1, 0, NONE, "aaaaaa", ""),

@@ -334,6 +334,63 @@ Test(host_backend, configuration_status_and_reset)
     frontend_close(&f);
 }
 
+/* Where a ring lay is the device's and is forgotten; where it is heard is the connection's: QEMU
+ * says that once. */
+Test(host_backend, after_a_reset_a_ring_is_described_anew)
+{
+    static const uint32_t ways[] = {VHOST_USER_RESET_DEVICE, VHOST_USER_RESET_OWNER,
+                                    VHOST_USER_SET_STATUS};
+    const uint64_t features = VERSION_1 | FRONTEND_PROTOCOL;
+    const uint64_t zero = 0;
+    struct virtq_vhost_user_addr addr;
+    struct frontend f;
+
+    frontend_open(&f, 0);
+    frontend_greet(&f, features);
+    for (unsigned i = 0; i < 12; i++) {
+        const unsigned stopped = i / 3 % 2;
+
+        frontend_start(&f, 0, features, 8);
+        frontend_traffic(&f, 0, 3);
+        if (stopped != 0) {
+            cr_assert_eq(frontend_stop(&f, 0), 3u);
+        }
+        cr_assert_eq(frontend_try(&f, ways[i % 3], &zero, i % 3 == 2 ? 8 : 0, NULL, 0), 0);
+        cr_assert_eq(virtq_vhost_user_vring_enabled(f.backend, 0), 0);
+        addr = frontend_addr(&f, 0);
+        cr_assert_eq(frontend_kick_message(&f, 0), 1, "%u", i);
+        cr_assert_eq(f.last_refusal, (uint32_t)VIRTQ_VHOST_USER_REFUSED_ORDER);
+        cr_assert_eq(frontend_try_state(&f, VHOST_USER_SET_VRING_NUM, 0, 8), 0);
+        cr_assert_eq(frontend_kick_message(&f, 0), 1, "%u", i);
+        cr_assert_eq(frontend_try(&f, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0), 0);
+        /* The base was forgotten, and the ring is as the driver left it. */
+        memset(f.guest + frontend_ring_at(0), 0, (size_t)f.layout.size);
+        cr_assert_eq(frontend_kick_message(&f, 0), 0);
+        cr_assert_eq(frontend_stop(&f, 0), 0u);
+    }
+    frontend_close(&f);
+}
+
+Test(host_backend, after_a_reset_a_ring_is_heard_where_it_was)
+{
+    const uint64_t features = VERSION_1 | FRONTEND_PROTOCOL;
+    const uint64_t zero = 0;
+    struct virtq_vhost_user_addr addr;
+    struct frontend f;
+
+    frontend_open(&f, 0);
+    frontend_greet(&f, features);
+    frontend_start(&f, 0, features, 8);
+    cr_assert_eq(frontend_try(&f, VHOST_USER_RESET_DEVICE, &zero, 0, NULL, 0), 0);
+    addr = frontend_addr(&f, 0);
+    cr_assert_eq(frontend_try_state(&f, VHOST_USER_SET_VRING_NUM, 0, 8), 0);
+    cr_assert_eq(frontend_try(&f, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0), 0);
+    cr_assert_eq(frontend_kick_message(&f, 0), 0);
+    cr_assert_eq(frontend_try_state(&f, VHOST_USER_SET_VRING_ENABLE, 0, 1), 0);
+    frontend_traffic(&f, 0, 8);
+    frontend_close(&f);
+}
+
 Test(host_backend, a_front_end_that_goes_away_leaves_stopped_rings)
 {
     struct frontend f;
