@@ -17,6 +17,7 @@
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/vfs.h>
 #include <virtq/host/vhost_user_fault.h>
@@ -38,7 +39,8 @@ struct ring {
 
 struct disk {
     struct virtq_blk_disk is;
-    struct virtq_vhost_user_backend *backend;
+    struct virtq_vhost_user_server *server;
+    struct virtq_vhost_user_backend *backend; /* While rings run. */
     int file;
     int read_only, sync, log;
     bool waits;      /* The file may have to be waited for. */
@@ -90,6 +92,7 @@ static int started(void *opaque, uint32_t index)
     struct disk *disk = opaque;
     struct ring *ring = &disk->rings[index];
 
+    disk->backend = virtq_vhost_user_server_backend(disk->server);
     memset(ring, 0, sizeof(*ring));
     ring->disk = disk;
     ring->index = index;
@@ -131,7 +134,7 @@ static void withdrawn(void *opaque, virtq_addr_t first, virtq_addr_t last)
     struct disk *disk = opaque;
 
     (void)first, (void)last;
-    for (uint32_t i = 0; i < disk->is.queues; i++) {
+    for (uint32_t i = 0; disk->backend != NULL && i < disk->is.queues; i++) {
         if (virtq_vhost_user_vring_device(disk->backend, i) != NULL) {
             engine_drain(&disk->rings[i].engine, disk->rings[i].wake);
         }
@@ -251,7 +254,7 @@ int main(int argc, char **argv)
                                                     .refused = serve_refused};
     static struct disk disk = {.is = VIRTQ_BLK_DISK_INIT, .polls = 20};
     struct virtq_vhost_user_backend_config config = VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT;
-    int result;
+    int result = -1;
 
     disk.is.queues = 4;
     memcpy(disk.is.serial, "virtq", 5);
@@ -272,7 +275,11 @@ int main(int argc, char **argv)
     /* A front-end that makes its memory shorter ends its own connection, and not this program. */
     config.flags |= virtq_vhost_user_fault_install() == 0 ? VIRTQ_VHOST_USER_CATCH : 0u;
     config.flags |= VIRTQ_VHOST_USER_RECORDED; /* After a crash the next one goes on. */
-    result = serve_all(argv[optind], serve_signals(), &config, &disk.backend);
+    disk.server = serve_open(argv[optind], &config);
+    if (disk.server != NULL) {
+        result = serve_all(disk.server, serve_signals());
+        serve_close(disk.server);
+    }
     if (!disk.read_only && fdatasync(disk.file) != 0) {
         perror(argv[optind + 1]);
         result = -1;

@@ -11,6 +11,8 @@
  * Nothing is lost between two that are there: a packet that finds no buffer at the other port stays
  * in its sender's ring, whose driver then waits. */
 #define _GNU_SOURCE
+#include <stdbool.h>
+#include <string.h>
 #include <virtq/virtq.h>
 
 #include "serve.h"
@@ -23,9 +25,7 @@ enum { BURST = 32, SEGMENTS = 64, PIECES = BURST * SEGMENTS, MACS = 4096, MAC = 
 enum { HEADER = 12, HEADER_LEGACY = 10, HEADER_BUFFERS = 10 };
 
 struct port {
-    struct virtq_vhost_user_backend *backend; /* NULL: nobody is there. */
-    void *memory;
-    int listener;
+    struct virtq_vhost_user_server *server;
     bool awake;    /* There may be packets to take from here. */
     size_t header; /* Bytes before each packet. */
     uint64_t sent, dropped;
@@ -101,20 +101,21 @@ static uint32_t copy(const struct port *from, const struct virtq_chain *packet,
 /* A ring that can be used now, and up to `count` buffers of it. */
 static struct virtq_device *take(struct port *port, uint32_t ring, unsigned count, int *taken)
 {
+    struct virtq_vhost_user_backend *backend = virtq_vhost_user_server_backend(port->server);
     struct virtq_device *device =
-        port->backend != NULL ? virtq_vhost_user_vring_device(port->backend, ring) : NULL;
+        backend != NULL ? virtq_vhost_user_vring_device(backend, ring) : NULL;
 
     *taken = 0;
-    if (device == NULL || !virtq_vhost_user_vring_enabled(port->backend, ring)) {
+    if (device == NULL || !virtq_vhost_user_vring_enabled(backend, ring)) {
         return NULL;
     }
-    virtq_vhost_user_vring_enter(port->backend, ring);
+    virtq_vhost_user_vring_enter(backend, ring);
     virtq_device_disable_notify(device);
     if (count != 0) {
         *taken = virtq_device_pop(device, port->chains[ring], count, port->pieces[ring], PIECES);
     }
     if (*taken < 0) {
-        virtq_vhost_user_vring_error(port->backend, ring);
+        virtq_vhost_user_vring_error(backend, ring);
         *taken = 0;
     }
     return device;
@@ -125,7 +126,8 @@ static struct virtq_device *take(struct port *port, uint32_t ring, unsigned coun
 static bool give(struct port *port, uint32_t ring, int taken, const struct virtq_used_buffer *used,
                  int count, bool last)
 {
-    struct virtq_device *device = virtq_vhost_user_vring_device(port->backend, ring);
+    struct virtq_vhost_user_backend *backend = virtq_vhost_user_server_backend(port->server);
+    struct virtq_device *device = virtq_vhost_user_vring_device(backend, ring);
     bool more;
 
     if (taken > count) {
@@ -133,10 +135,10 @@ static bool give(struct port *port, uint32_t ring, int taken, const struct virtq
     }
     if (count > 0 && virtq_device_push(device, used, (unsigned)count) == count &&
         virtq_device_publish(device) >= 0) {
-        (void)virtq_vhost_user_vring_notify(port->backend, ring);
+        (void)virtq_vhost_user_vring_notify(backend, ring);
     }
     more = last && virtq_device_enable_notify(device);
-    virtq_vhost_user_vring_leave(port->backend, ring);
+    virtq_vhost_user_vring_leave(backend, ring);
     return more;
 }
 
@@ -197,14 +199,13 @@ static void features(void *opaque, uint64_t set)
     port->header = (set & VIRTQ_FEATURE(VIRTIO_F_VERSION_1)) != 0 ? HEADER : HEADER_LEGACY;
 }
 
-/* Somebody connects. */
-static void plug(struct port *port)
+/* Listens for whoever is to be plugged in. */
+static bool listen_at(struct port *port, const char *path)
 {
     static const struct virtq_vhost_user_ops ops = {
         .size = sizeof(ops), .features = features, .serve = serve, .refused = serve_refused};
     struct virtq_vhost_user_backend_config config = VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT;
 
-    config.socket = accept4(port->listener, NULL, NULL, SOCK_CLOEXEC);
     config.features = VIRTQ_FEATURE(VIRTIO_F_VERSION_1) | VIRTQ_FEATURE(VIRTIO_F_RING_PACKED) |
                       VIRTQ_FEATURE(VIRTIO_F_INDIRECT_DESC) | VIRTQ_FEATURE(VIRTIO_F_EVENT_IDX) |
                       VIRTQ_FEATURE(VIRTIO_F_IN_ORDER);
@@ -214,23 +215,8 @@ static void plug(struct port *port)
     config.ops = &ops;
     config.opaque = port;
     port->header = HEADER_LEGACY;
-    port->memory = aligned_alloc(VIRTQ_CACHE_LINE, virtq_vhost_user_backend_size(&config));
-    if (port->memory == NULL || config.socket < 0 ||
-        virtq_vhost_user_backend_init(port->memory, virtq_vhost_user_backend_size(&config), &config,
-                                      &port->backend) != 0) {
-        (void)close(config.socket);
-        free(port->memory);
-        port->backend = NULL;
-    }
-}
-
-static void unplug(struct port *port)
-{
-    if (port->backend != NULL) {
-        virtq_vhost_user_backend_fini(port->backend);
-        free(port->memory);
-        port->backend = NULL;
-    }
+    port->server = serve_open(path, &config);
+    return port->server != NULL;
 }
 
 /* Looks at all descriptors, and waits for them only when there are no packets to move. */
@@ -239,8 +225,7 @@ static bool look(int signals)
     struct pollfd ready[PORTS + 1] = {{signals, POLLIN, 0}};
 
     for (unsigned i = 0; i < PORTS; i++) {
-        ready[i + 1].fd = ports[i].backend != NULL ? virtq_vhost_user_backend_fd(ports[i].backend)
-                                                   : ports[i].listener;
+        ready[i + 1].fd = virtq_vhost_user_server_fd(ports[i].server);
         ready[i + 1].events = POLLIN;
     }
     (void)poll(ready, PORTS + 1, ports[0].awake || ports[1].awake ? 0 : -1);
@@ -248,10 +233,11 @@ static bool look(int signals)
         if (ready[i + 1].revents == 0) {
             continue;
         }
-        if (ports[i].backend == NULL) {
-            plug(&ports[i]);
-        } else if (virtq_vhost_user_backend_process(ports[i].backend) != 0) {
-            unplug(&ports[i]);
+        if (virtq_vhost_user_server_process(ports[i].server) != 0) {
+            return false;
+        }
+        if (virtq_vhost_user_server_backend(ports[i].server) == NULL) {
+            ports[i].header = HEADER_LEGACY;
             ports[!i].awake = true; /* Packets that waited for a buffer here go. */
         }
     }
@@ -268,8 +254,7 @@ int main(int argc, char **argv)
     }
     signals = serve_signals();
     for (unsigned i = 0; i < PORTS; i++) {
-        ports[i].listener = serve_listen(argv[i + 1]);
-        if (ports[i].listener < 0) {
+        if (!listen_at(&ports[i], argv[i + 1])) {
             return EXIT_FAILURE;
         }
     }
@@ -281,9 +266,7 @@ int main(int argc, char **argv)
         }
     }
     for (unsigned i = 0; i < PORTS; i++) {
-        unplug(&ports[i]);
-        (void)close(ports[i].listener);
-        (void)unlink(argv[i + 1]);
+        serve_close(ports[i].server);
         printf("port %u: %llu packets sent on, %llu not\n", i, (unsigned long long)ports[i].sent,
                (unsigned long long)ports[i].dropped);
     }

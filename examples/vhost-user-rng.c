@@ -11,16 +11,13 @@
  * Buffers are served by the thread that reads the front-end's messages. */
 #define _GNU_SOURCE
 #include <getopt.h>
+#include <stdbool.h>
 #include <sys/random.h>
 #include <virtq/virtq.h>
 
 #include "serve.h"
 
 enum { RING_SIZE = 256 };
-
-struct noise {
-    struct virtq_vhost_user_backend *backend;
-};
 
 /* One buffer: how many bytes of it were written. */
 static uint32_t fill(const struct virtq_chain *chain)
@@ -42,7 +39,8 @@ static uint32_t fill(const struct virtq_chain *chain)
 
 static void serve(void *opaque, uint32_t index)
 {
-    struct virtq_vhost_user_backend *backend = ((struct noise *)opaque)->backend;
+    struct virtq_vhost_user_server **server = opaque;
+    struct virtq_vhost_user_backend *backend = virtq_vhost_user_server_backend(*server);
     struct virtq_device *device = virtq_vhost_user_vring_device(backend, index);
     struct virtq_piece pieces[RING_SIZE];
     struct virtq_chain chain;
@@ -114,13 +112,18 @@ int main(int argc, char **argv)
     static const struct virtq_vhost_user_ops ops = {
         .size = sizeof(ops), .serve = serve, .refused = serve_refused};
     struct virtq_vhost_user_backend_config config = VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT;
-    struct noise noise;
+    struct virtq_vhost_user_server *server;
+    int result = -1;
 
     config.features = options(argc, argv);
     config.queue_count = 1;
     config.queue_size = RING_SIZE;
     config.ops = &ops;
-    config.opaque = &noise;
-    return serve_all(argv[optind], serve_signals(), &config, &noise.backend) == 0 ? EXIT_SUCCESS
-                                                                                  : EXIT_FAILURE;
+    config.opaque = &server;
+    server = serve_open(argv[optind], &config);
+    if (server != NULL) {
+        result = serve_all(server, serve_signals());
+        serve_close(server);
+    }
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -9,12 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 #include <virtq/host/blk.h>
 #include <virtq/host/memory.h>
+#include <virtq/host/socket.h>
 #include <virtq/host/vhost_user_frontend.h>
 #include <virtq/virtq.h>
 
@@ -100,18 +99,6 @@ static int make_image(const char *path, uint64_t blocks)
     return file != NULL && fclose(file) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int connect_to(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    (void)strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
-        fail("no connection");
-    }
-    return fd;
-}
-
 /* The driver's queue, in memory of which the back-end gets a share. */
 static void make_queue(struct load *load, uint64_t features, struct virtq_layout *layout)
 {
@@ -158,7 +145,10 @@ static void open_disk(struct load *load, const char *path)
     unsigned char capacity[8];
     struct virtq_layout layout;
 
-    config.socket = connect_to(path);
+    config.socket = virtq_socket_connect(path);
+    if (config.socket < 0) {
+        fail("no connection");
+    }
     load->frontend_memory = take_memory(virtq_vhost_user_frontend_size(&config));
     if (virtq_vhost_user_frontend_init(load->frontend_memory,
                                        virtq_vhost_user_frontend_size(&config), &config,

@@ -20,6 +20,7 @@ int example_main(int argc, char **argv);
 #include "random.h"
 #include "runner.h"
 #include "virtq/host/memory.h"
+#include "virtq/host/socket.h"
 #include "virtq/host/vhost_user_frontend.h"
 
 enum {
@@ -69,11 +70,10 @@ static void write_image(struct stand *stand)
 /* Runs the program; it is there when it can be connected to. */
 static int serve_disk(struct stand *stand, const char *option)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     const char *arguments[] = {"vhost-user-blk", "--serial=a disk of the tests",
                                option,           stand->socket,
                                stand->image,     NULL};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd;
 
     stand->child = fork();
     cr_assert(stand->child >= 0);
@@ -82,8 +82,7 @@ static int serve_disk(struct stand *stand, const char *option)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         _exit(example_main(5, (char **)(uintptr_t)arguments));
     }
-    memcpy(address.sun_path, stand->socket, sizeof(stand->socket));
-    for (unsigned i = 0; connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0; i++) {
+    for (unsigned i = 0; (fd = virtq_socket_connect(stand->socket)) < 0; i++) {
         cr_assert(i < 3000 && waitpid(stand->child, NULL, WNOHANG) == 0);
         (void)poll(NULL, 0, 10);
     }

@@ -213,22 +213,39 @@ Test(host_socket, the_longest_path_that_fits_is_taken)
     place_close(&place);
 }
 
+/* What a function says when no descriptor can be had. */
+static int call_without(int (*function)(const char *), const char *path)
+{
+    const int next = dup(STDERR_FILENO);
+    struct rlimit limit;
+    struct rlimit less;
+    int result;
+    int system;
+
+    cr_assert(next >= 0 && close(next) == 0);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    less = limit;
+    less.rlim_cur = (rlim_t)next;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &less), 0);
+    result = function(path);
+    system = errno;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    errno = system;
+    return result;
+}
+
 Test(host_socket, without_descriptors_it_says_so_and_leaves_nothing)
 {
-    struct rlimit limit;
     struct place place;
-    rlim_t before;
 
+    if (getenv("VIRTQ_TEST_HURRIED") != NULL || getenv("VIRTQ_TEST_EMULATED") != NULL) {
+        return; /* There a limit is none of the kernel's. */
+    }
     place_open(&place);
-    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    before = limit.rlim_cur;
-    limit.rlim_cur = 0;
-    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    cr_assert_eq(virtq_socket_listen(place.path), VIRTQ_ENOMEM);
+    cr_assert_eq(call_without(virtq_socket_listen, place.path), VIRTQ_ENOMEM);
     cr_assert_eq(errno, EMFILE);
-    cr_assert_eq(virtq_socket_connect(place.path), VIRTQ_ENOMEM);
-    limit.rlim_cur = before;
-    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    cr_assert_eq(call_without(virtq_socket_connect, place.path), VIRTQ_ENOMEM);
+    cr_assert_eq(errno, EMFILE);
     cr_assert(!there_is(place.path));
     place_close(&place);
 }
