@@ -190,6 +190,16 @@ static bool save_base(struct virtq_priv_vring *vring)
     return true;
 }
 
+/* Of a ring that was unmapped while it ran: what the driver could not be shown is lost to it, but
+ * where to go on the queue knows without the ring. */
+static void stand_base(struct virtq_priv_vring *vring)
+{
+    struct virtq_state state;
+
+    virtq_device_position(vring->device, &state);
+    vring->base = virtq_state_to_base(&state);
+}
+
 /* When nothing runs any more nobody tells us of invalidations. */
 static void drop_translations(struct virtq_vhost_user_backend *backend)
 {
@@ -222,8 +232,10 @@ bool virtq_priv_vring_stop(struct virtq_vhost_user_backend *backend, uint32_t in
     }
     saved = save_base(vring);
     virtq_vhost_user_vring_leave(backend, index);
-    /* A ring that the driver has unmapped while it ran is as good as broken. */
-    saved = saved || vring->owes;
+    if (!saved && vring->owes) {
+        stand_base(vring);
+        saved = true;
+    }
     virtq_guard_part(&vring->user);
     vring->device = NULL;
     if (!virtq_feature_has(backend->features, VHOST_USER_F_PROTOCOL_FEATURES)) {
