@@ -36,7 +36,6 @@ static void lay_out(struct virtq_vhost_user_frontend *frontend,
     frontend->queue_count = config->queue_count;
     frontend->deadline = config->deadline;
     frontend->wanted = config->protocol;
-    frontend->domain = config->domain;
     frontend->opaque = config->opaque;
     frontend->queues = 1;
     if (config->ops != NULL) {
@@ -123,20 +122,14 @@ VIRTQ_API int virtq_vhost_user_frontend_init(void *memory, size_t size,
         return error;
     }
     virtq_vhost_user_channel_init(&made->channel, config->socket);
-    if (made->domain != NULL) {
-        made->listener.invalidate = virtq_priv_frontend_unmapped_one;
-        made->listener.invalidate_list = virtq_priv_frontend_unmapped;
-        virtq_domain_listen(made->domain, &made->listener);
-    }
+    virtq_vhost_user_frontend_set_domain(made, config->domain);
     *frontend = made;
     return VIRTQ_OK;
 }
 
 VIRTQ_API void virtq_vhost_user_frontend_fini(struct virtq_vhost_user_frontend *frontend)
 {
-    if (frontend->domain != NULL) {
-        virtq_domain_unlisten(frontend->domain, &frontend->listener);
-    }
+    virtq_vhost_user_frontend_set_domain(frontend, NULL);
     virtq_vhost_user_channel_fini(&frontend->requests);
     virtq_vhost_user_channel_fini(&frontend->channel);
     close_own(frontend);
@@ -266,6 +259,12 @@ VIRTQ_API uint64_t
 virtq_vhost_user_frontend_offered(const struct virtq_vhost_user_frontend *frontend)
 {
     return frontend->offered & ~VIRTQ_FEATURE(VHOST_USER_F_PROTOCOL_FEATURES);
+}
+
+VIRTQ_API uint64_t
+virtq_vhost_user_frontend_features(const struct virtq_vhost_user_frontend *frontend)
+{
+    return frontend->features & ~VIRTQ_FEATURE(VHOST_USER_F_PROTOCOL_FEATURES);
 }
 
 VIRTQ_API uint64_t

@@ -105,6 +105,21 @@ void virtq_priv_frontend_unmapped_one(struct virtq_domain_listener *listener, vi
     virtq_priv_frontend_unmapped(listener, &range, 1);
 }
 
+VIRTQ_API void virtq_vhost_user_frontend_set_domain(frontend_type *frontend,
+                                                    struct virtq_domain *domain)
+{
+    if (frontend->domain != NULL) {
+        virtq_domain_unlisten(frontend->domain, &frontend->listener);
+    }
+    frontend->domain = domain;
+    if (domain != NULL) {
+        frontend->listener = (struct virtq_domain_listener){0};
+        frontend->listener.invalidate = virtq_priv_frontend_unmapped_one;
+        frontend->listener.invalidate_list = virtq_priv_frontend_unmapped;
+        virtq_domain_listen(domain, &frontend->listener);
+    }
+}
+
 /* What is behind an address, in a window that holds it; false: nothing. */
 static bool find(frontend_type *frontend, const struct virtq_miss *miss,
                  struct virtq_window *window)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <poll.h>
+
 #include "vhost_user_eventfd.h"
 #include "vhost_user_frontend_private.h"
 #include "virtq/feature.h"
@@ -176,4 +178,36 @@ VIRTQ_API int virtq_vhost_user_frontend_called(const frontend_type *frontend, ui
 {
     return index < frontend->queue_count &&
            virtq_priv_eventfd_take(frontend->rings[index].call) == 1;
+}
+
+VIRTQ_API int virtq_vhost_user_frontend_wait(frontend_type *frontend, uint32_t first,
+                                             uint32_t count, uint32_t milliseconds)
+{
+    struct pollfd ready[VHOST_USER_VRING_IDX_MASK + 2];
+    uint32_t i;
+    int got;
+
+    if (count == 0 || count > frontend->queue_count || first > frontend->queue_count - count) {
+        return VIRTQ_EINVAL;
+    }
+    ready[count] = (struct pollfd){frontend->epoll, POLLIN, 0};
+    for (i = 0; i < count; i++) {
+        ready[i] = (struct pollfd){frontend->rings[first + i].call, POLLIN, 0};
+    }
+    got = poll(ready, count + 1,
+               milliseconds == UINT32_MAX ? -1
+               : milliseconds < INT32_MAX ? (int)milliseconds
+                                          : INT32_MAX);
+    if (got < 0) {
+        return 1; /* A signal: the caller may want to look at something else, too. */
+    }
+    for (i = 0; i < count; i++) {
+        if (ready[i].revents != 0) {
+            (void)virtq_vhost_user_frontend_called(frontend, first + i);
+        }
+    }
+    if (ready[count].revents != 0 && virtq_vhost_user_frontend_process(frontend) != VIRTQ_OK) {
+        return VIRTQ_EPEER;
+    }
+    return got > 0;
 }

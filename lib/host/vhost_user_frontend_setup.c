@@ -233,6 +233,14 @@ VIRTQ_API int virtq_vhost_user_frontend_set_status(frontend_type *frontend, uint
                : VIRTQ_ENOTSUP;
 }
 
+VIRTQ_API int virtq_vhost_user_frontend_ready(frontend_type *frontend)
+{
+    /* ACKNOWLEDGE, DRIVER, FEATURES_OK and DRIVER_OK. */
+    return has(frontend, VHOST_USER_PROTOCOL_F_STATUS)
+               ? virtq_vhost_user_frontend_set_status(frontend, 15)
+               : VIRTQ_OK;
+}
+
 VIRTQ_API int virtq_vhost_user_frontend_status(frontend_type *frontend)
 {
     uint64_t status;

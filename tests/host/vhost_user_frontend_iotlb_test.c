@@ -163,6 +163,36 @@ Test(host_frontend_iotlb, l6_all_addresses_are_withdrawn_in_two_halves)
     peer_close(&peer);
 }
 
+Test(host_frontend_iotlb, another_domain_answers_and_what_goes_from_the_first_is_no_news)
+{
+    const struct virtq_vhost_user_iotlb miss = {.iova = 0x20000, .permissions = 1, .type = 1};
+    unsigned char mappings[VIRTQ_TREE_SIZE(MAPPINGS)];
+    struct virtq_vhost_user_message *message;
+    struct virtq_domain domain;
+    struct peer peer;
+
+    peer_open(&peer, PATIENCE);
+    peer_greet(&peer, PROTOCOL);
+    peer_accept(&peer, VERSION_1 | PLATFORM);
+    cr_assert_eq(virtq_domain_map(&peer.domain, 0x20000, 0x20fff, peer.page, 1), 0);
+    cr_assert_eq(virtq_domain_init(&domain, MAPPINGS, mappings, sizeof(mappings)), 0);
+    cr_assert_eq(virtq_domain_map(&domain, 0x20000, 0x20fff, peer.page + PAGE, 1), 0);
+    virtq_vhost_user_frontend_set_domain(peer.frontend, &domain);
+    peer_put(&peer.requests, VHOST_USER_BACKEND_IOTLB_MSG, VHOST_USER_VERSION, &miss, sizeof(miss),
+             NULL, 0);
+    cr_assert_eq(virtq_vhost_user_frontend_process(peer.frontend), 0);
+    expect_update(&peer, 0x20000, PAGE, peer.page + PAGE);
+    /* No answer is there to be waited for. */
+    cr_assert_eq(virtq_domain_unmap(&peer.domain, 0x20000, 0x20fff), 0);
+    cr_assert_eq(virtq_vhost_user_channel_receive(&peer.channel, &message), 0);
+    peer_number(&peer, VHOST_USER_IOTLB_MSG, 0);
+    cr_assert_eq(virtq_domain_unmap(&domain, 0x20000, 0x20fff), 0);
+    cr_assert_eq(peer_next(&peer, VHOST_USER_IOTLB_MSG)->payload.iotlb.type,
+                 VHOST_USER_IOTLB_INVALIDATE);
+    virtq_vhost_user_frontend_set_domain(peer.frontend, NULL);
+    peer_close(&peer);
+}
+
 /* What the back-end reads next, however long it takes to come. */
 static struct virtq_vhost_user_iotlb await(struct peer *peer)
 {

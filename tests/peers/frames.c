@@ -9,8 +9,14 @@
  *
  *     frames SOCKET FRAMES split|packed none|preload|retransmit|strict */
 #define _GNU_SOURCE
-#include "reach.h"
+#include <string.h>
+#include <virtq/host/socket.h>
+#include <virtq/host/vhost_user_queue.h>
+#include <virtq/host/vhost_user_space.h>
 
+#include "support.h"
+
+#define BOTH ((uint32_t)VIRTQ_PERMISSION_READ | (uint32_t)VIRTQ_PERMISSION_WRITE)
 enum { QUEUE_SIZE = 64, WINDOW = 32, ROOM = 2048, HEADER = 12, TRIES = 60, MAPPED = 128 };
 enum mode { NONE, PRELOAD, RETRANSMIT, STRICT };
 enum {
@@ -18,15 +24,19 @@ enum {
     SEND = 1,
     RINGS = 0x10000,
     RING_ROOM = 0x8000,
-    STRIDE = 2 * REACH_PAGE,
+    PAGE = 4096,
+    STRIDE = 2 * PAGE,
     PLACES = 2 * WINDOW * STRIDE
 };
 
 struct frames {
-    struct reach reach;
+    struct virtq_vhost_user_frontend *frontend;
+    struct virtq_vhost_user_space *space;
+    struct virtq_vhost_user_queue *ring[2];
     struct virtq_driver *queue[2];
-    struct virtq_iommu_backend domain; /* What is below one that can tell beforehand. */
-    unsigned char *room[2][WINDOW];    /* STRIDE bytes each. */
+    void *kept[4];                      /* The memory of these. */
+    struct virtq_iommu_backend backend; /* Stands before the space's own. */
+    unsigned char *room[2][WINDOW];     /* STRIDE bytes each. */
     unsigned char *idle[WINDOW];
     unsigned idle_count;
     enum mode mode;
@@ -91,10 +101,7 @@ static int add(struct frames *f, unsigned queue, unsigned char *room, uint32_t l
 
 static void publish(struct frames *f, unsigned queue)
 {
-    (void)virtq_driver_publish(f->queue[queue]);
-    if (virtq_driver_needs_notify(f->queue[queue], NULL)) {
-        virtq_vhost_user_frontend_kick(f->reach.frontend, queue);
-    }
+    (void)virtq_vhost_user_queue_publish(f->ring[queue]);
 }
 
 static void transmit(struct frames *f, unsigned number)
@@ -131,20 +138,16 @@ static int take(struct frames *f)
 /* Sleeps until either queue has something, or for a while: 0 if nothing came. */
 static int rest(struct frames *f)
 {
-    struct virtq_vhost_user_frontend *frontend = f->reach.frontend;
-    struct pollfd ready[3] = {{virtq_vhost_user_frontend_call_fd(frontend, RECEIVE), POLLIN, 0},
-                              {virtq_vhost_user_frontend_call_fd(frontend, SEND), POLLIN, 0},
-                              {virtq_vhost_user_frontend_fd(frontend), POLLIN, 0}};
     const int more = (int)virtq_driver_enable_notify(f->queue[RECEIVE]) |
                      (int)virtq_driver_enable_notify(f->queue[SEND]);
     /* What was dropped is waited for in vain; what was not comes, however long it takes. */
-    int got = more != 0 ? 1 : poll(ready, 3, f->mode == RETRANSMIT ? 50 : 1000);
+    const int got = virtq_vhost_user_frontend_wait(f->frontend, 0, 2,
+                                                   more != 0               ? 0
+                                                   : f->mode == RETRANSMIT ? 50
+                                                                           : 1000);
 
-    (void)virtq_vhost_user_frontend_called(frontend, RECEIVE);
-    (void)virtq_vhost_user_frontend_called(frontend, SEND);
-    check(virtq_vhost_user_frontend_process(frontend) == 0,
-          virtq_vhost_user_refusal_name(virtq_vhost_user_frontend_refusal(frontend)));
-    return got;
+    check(got >= 0, virtq_vhost_user_refusal_name(virtq_vhost_user_frontend_refusal(f->frontend)));
+    return more | got;
 }
 
 /* Until frame `end` has come back, and all before it. */
@@ -182,13 +185,13 @@ static struct virtq_region known(const struct frames *f, const struct virtq_regi
 {
     struct virtq_region result = *range;
     const unsigned char *base = result.base;
-    const unsigned char *rings = f->reach.rings;
+    const unsigned char *rings = f->space->rings;
 
     if (base >= rings && base < rings + RINGS) {
-        result.permissions = REACH_BOTH;
+        result.permissions = BOTH;
     } else {
-        result.last = result.first + REACH_PAGE - 1;
-        result.permissions |= (result.permissions & VIRTQ_PERMISSION_WRITE) != 0 ? REACH_BOTH : 0;
+        result.last = result.first + PAGE - 1;
+        result.permissions |= (result.permissions & VIRTQ_PERMISSION_WRITE) != 0 ? BOTH : 0;
     }
     return result;
 }
@@ -197,11 +200,12 @@ static int map(void *context, const struct virtq_region *ranges, unsigned count)
 {
     struct frames *f = context;
     const struct virtq_region range = known(f, ranges);
-    int error = f->domain.map(f->domain.context, &range, 1);
+    const struct virtq_iommu_backend *own = f->space->backend;
+    int error = own->map(own->context, &range, 1);
 
     check(count == 1, "one segment");
     if (error == 0 && f->mode == STRICT) {
-        error = virtq_vhost_user_frontend_update(f->reach.frontend, &range);
+        error = virtq_vhost_user_frontend_update(f->frontend, &range);
     } else if (error == 0) {
         check(f->mapped_count < MAPPED, "so many mappings");
         f->mapped[f->mapped_count++] = range;
@@ -212,26 +216,28 @@ static int map(void *context, const struct virtq_region *ranges, unsigned count)
 static int unmap(void *context, const struct virtq_region *ranges, unsigned count)
 {
     struct frames *f = context;
+    const struct virtq_iommu_backend *own = f->space->backend;
     const struct virtq_region range = known(f, ranges);
 
     (void)count;
-    return f->domain.unmap(f->domain.context, &range, 1);
+    return own->unmap(own->context, &range, 1);
 }
 
 static int flush(void *context, const struct virtq_region *ranges, unsigned count)
 {
     struct frames *f = context;
+    const struct virtq_iommu_backend *own = f->space->backend;
     const struct virtq_region range = known(f, ranges);
 
     (void)count;
-    return f->domain.flush(f->domain.context, &range, 1);
+    return own->flush(own->context, &range, 1);
 }
 
 /* Once the rings have been started: what it is told before, DPDK forgets. */
 static void tell(struct frames *f)
 {
     for (unsigned i = 0; i < f->mapped_count && f->mode == PRELOAD; i++) {
-        check(virtq_vhost_user_frontend_update(f->reach.frontend, &f->mapped[i]) == 0, "to tell");
+        check(virtq_vhost_user_frontend_update(f->frontend, &f->mapped[i]) == 0, "to tell");
     }
 }
 
@@ -243,78 +249,117 @@ static void post(struct frames *f)
     publish(f, RECEIVE);
 }
 
-/* In place of the usual space one whose addresses leave room between buffers. */
-static void keep_apart(struct frames *f)
+/* Memory in a space whose addresses leave room between buffers. */
+static void open_space(struct frames *f)
 {
-    struct virtq_iommu_queue_config config = VIRTQ_IOMMU_QUEUE_CONFIG_INIT;
-    struct reach *reach = &f->reach;
+    struct virtq_vhost_user_space_config config = VIRTQ_VHOST_USER_SPACE_CONFIG_INIT;
+    size_t size;
 
-    virtq_iommu_queue_destroy(&reach->iommu);
-    check(virtq_iova_init(&reach->iova, REACH_BASE, 2 * REACH_BASE - 1, STRIDE, reach->ranges,
-                          sizeof(reach->ranges) / sizeof(reach->ranges[0])) == 0 &&
-              virtq_iova_depot_init(&reach->depot, &reach->iova, UINT64_MAX, reach->magazines,
-                                    REACH_MAGAZINES) == 0,
-          "addresses");
-    config.depot = &reach->depot;
-    config.backend = &reach->backend;
-    config.policy = f->mode == STRICT ? VIRTQ_IOMMU_STRICT : VIRTQ_IOMMU_PERSISTENT;
-    config.entries = MAPPED;
-    config.memory_size = virtq_iommu_queue_private_size(config.policy, config.entries);
-    config.memory = reach->private = config.memory_size != 0 ? memory(config.memory_size, 8) : NULL;
-    check(virtq_iommu_queue_init(&reach->iommu, &config) == 0, "the iommu space");
-    for (unsigned i = 0; i < 2 * WINDOW && f->mode != STRICT; i++) {
-        check(virtq_space_share(reach->space, f->room[i % 2][i / 2], ROOM, REACH_BOTH,
+    f->backend = (struct virtq_iommu_backend){sizeof(f->backend), f, map, unmap, flush};
+    config.frontend = f->frontend;
+    config.granule = STRIDE;
+    config.ring_size = RINGS;
+    config.buffer_size = PLACES;
+    if (f->mode != NONE) {
+        config.kind = VIRTQ_VHOST_USER_SPACE_IOMMU;
+        config.policy = f->mode == STRICT ? VIRTQ_IOMMU_STRICT : VIRTQ_IOMMU_PERSISTENT;
+        config.backend = &f->backend;
+    }
+    size = virtq_vhost_user_space_size(&config);
+    f->kept[1] = memory(size, VIRTQ_CACHE_LINE);
+    check(virtq_vhost_user_space_init(f->kept[1], size, &config, &f->space) == 0, "a space");
+    for (unsigned i = 0; i < WINDOW; i++) {
+        f->room[RECEIVE][i] = (unsigned char *)f->space->buffers + (size_t)2 * i * STRIDE;
+        f->room[SEND][i] = f->room[RECEIVE][i] + STRIDE;
+        f->idle[f->idle_count++] = f->room[SEND][i];
+    }
+    for (unsigned i = 0; i < 2 * WINDOW && (f->mode == PRELOAD || f->mode == RETRANSMIT); i++) {
+        check(virtq_space_share(f->space->space, f->room[i % 2][i / 2], ROOM, BOTH,
                                 &f->shared[i]) == 0,
               "to map a buffer");
     }
 }
 
+static void open_queue(struct frames *f, uint32_t index)
+{
+    struct virtq_vhost_user_queue_config config = VIRTQ_VHOST_USER_QUEUE_CONFIG_INIT;
+    size_t size;
+
+    config.frontend = f->frontend;
+    config.space = f->space->space;
+    config.index = index;
+    config.size = QUEUE_SIZE;
+    config.ring = (unsigned char *)f->space->rings + (size_t)index * RING_ROOM;
+    check(virtq_vhost_user_queue_ring_size(&config) <= RING_ROOM, "room for a ring");
+    size = virtq_vhost_user_queue_size(&config);
+    f->kept[2 + index] = memory(size, VIRTQ_CACHE_LINE);
+    check(virtq_vhost_user_queue_init(f->kept[2 + index], size, &config, &f->ring[index]) == 0 &&
+              virtq_vhost_user_queue_start(f->ring[index]) == 0,
+          "the back-end does not start the ring");
+    f->queue[index] = virtq_vhost_user_queue_driver(f->ring[index]);
+}
+
 static void open_all(struct frames *f, const char *path, uint64_t needed)
 {
-    struct reach *reach = &f->reach;
+    struct virtq_vhost_user_frontend_config config = VIRTQ_VHOST_USER_FRONTEND_CONFIG_INIT;
+    uint64_t offered;
+    size_t size;
 
-    reach_connect(reach, path, 2);
-    reach_accept(reach, VIRTQ_FEATURE(VIRTIO_F_EVENT_IDX), needed);
-    reach_open(reach, f->mode != NONE ? "iommu" : "direct", RINGS + STRIDE, PLACES);
-    reach->rings = (char *)reach->rings + (uintptr_t)reach->rings % STRIDE;
-    reach->buffers = (char *)reach->buffers + (uintptr_t)reach->buffers % STRIDE;
-    for (unsigned i = 0; i < WINDOW; i++) {
-        f->room[RECEIVE][i] = (unsigned char *)reach->buffers + (size_t)2 * i * STRIDE;
-        f->room[SEND][i] = f->room[RECEIVE][i] + STRIDE;
-        f->idle[f->idle_count++] = f->room[SEND][i];
-    }
-    f->domain = reach->backend;
-    if (f->mode != NONE) {
-        reach->backend = (struct virtq_iommu_backend){sizeof(reach->backend), f, map, unmap, flush};
-        keep_apart(f);
-    }
-    f->queue[RECEIVE] = reach_queue(reach, RECEIVE, 0, QUEUE_SIZE, 1);
-    f->queue[SEND] = reach_queue(reach, SEND, RING_ROOM, QUEUE_SIZE, 1);
-    reach_run(reach);
+    config.socket = virtq_socket_connect(path);
+    config.queue_count = 2;
+    config.deadline = 60000;
+    check(config.socket >= 0, "nobody listens at the socket");
+    size = virtq_vhost_user_frontend_size(&config);
+    f->kept[0] = memory(size, VIRTQ_CACHE_LINE);
+    check(virtq_vhost_user_frontend_init(f->kept[0], size, &config, &f->frontend) == 0 &&
+              virtq_vhost_user_frontend_greet(f->frontend) == 0,
+          "no vhost-user back-end");
+    offered = virtq_vhost_user_frontend_offered(f->frontend);
+    needed |= offered & VIRTQ_FEATURE(VIRTIO_F_EVENT_IDX);
+    check(virtq_vhost_user_frontend_accept(f->frontend, needed) == 0, "a feature is not offered");
+    open_space(f);
+    open_queue(f, RECEIVE);
+    open_queue(f, SEND);
+    check(virtq_vhost_user_frontend_ready(f->frontend) == 0, "to say so");
     tell(f);
     post(f);
 }
 
-/* Stops both rings, and starts them where they stand: what was posted was never used. */
+static void close_all(struct frames *f)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        check(virtq_vhost_user_queue_stop(f->ring[i]) == 0, "both ends stand at the same place");
+        virtq_vhost_user_queue_fini(f->ring[i]);
+    }
+    for (unsigned i = 0; i < 2 * WINDOW && f->shared[i] != 0; i++) {
+        virtq_space_unshare(f->space->space, f->shared[i], ROOM);
+    }
+    virtq_vhost_user_space_fini(f->space);
+    virtq_vhost_user_frontend_fini(f->frontend);
+    for (unsigned i = 0; i < 4; i++) {
+        free(f->kept[i]);
+    }
+}
+
+/* Stops both rings, and starts them: what goes goes on where it stands, and of what was posted
+ * nothing was ever used, so that ring begins anew. */
 static void restart(struct frames *f)
 {
-    struct virtq_vhost_user_frontend *frontend = f->reach.frontend;
-    struct virtq_state state;
-    uint32_t base = 0;
+    struct virtq_state before, after;
     void *room;
 
-    check(virtq_vhost_user_frontend_stop(frontend, RECEIVE, NULL) == 0 &&
-              virtq_vhost_user_frontend_stop(frontend, SEND, &base) == 0 &&
-              virtq_driver_save(f->queue[SEND], &state) == 0 && base == virtq_state_to_base(&state),
+    check(virtq_vhost_user_queue_stop(f->ring[RECEIVE]) == 0 &&
+              virtq_vhost_user_queue_stop(f->ring[SEND]) == 0 &&
+              virtq_driver_save(f->queue[SEND], &before) == 0,
           "both ends stand at the same place");
     (void)take(f);
     while (virtq_driver_detach(f->queue[RECEIVE], &room) == 1) {
     }
-    check(virtq_driver_reset(f->queue[RECEIVE]) == 0, "a new ring");
-    f->reach.made[SEND].state = &state;
-    check(virtq_vhost_user_frontend_start(frontend, RECEIVE, &f->reach.made[RECEIVE]) == 0 &&
-              virtq_vhost_user_frontend_start(frontend, SEND, &f->reach.made[SEND]) == 0,
+    check(virtq_vhost_user_queue_start(f->ring[RECEIVE]) == 0 &&
+              virtq_vhost_user_queue_start(f->ring[SEND]) == 0,
           "to start again");
+    check(virtq_driver_save(f->queue[SEND], &after) == 0 && after.available == before.available,
+          "to go on");
     tell(f);
     post(f);
 }
@@ -341,14 +386,7 @@ int main(int argc, char **argv)
     check(f.back == f.count, "every frame came back");
     check((f.mode == RETRANSMIT) == (f.again != 0), "frames are dropped for a miss, and only then");
     printf("%u frames came back, %u were sent again\n", f.back, f.again);
-    check(virtq_vhost_user_frontend_stop(f.reach.frontend, RECEIVE, NULL) == 0, "to stop");
-    virtq_driver_destroy(f.queue[RECEIVE]);
-    free(f.reach.queues[RECEIVE]);
-    reach_stop(&f.reach, SEND, f.queue[SEND]);
-    for (unsigned i = 0; i < 2 * WINDOW && f.shared[i] != 0; i++) {
-        virtq_space_unshare(f.reach.space, f.shared[i], ROOM);
-    }
-    reach_close(&f.reach);
+    close_all(&f);
     free(f.seen);
     return 0;
 }

@@ -7,9 +7,13 @@
  * In order of use: connect a socket, virtq_vhost_user_frontend_init(),
  * virtq_vhost_user_frontend_greet(), virtq_vhost_user_frontend_accept() with features that were
  * offered, virtq_vhost_user_frontend_set_memory(), and for each ring
- * virtq_vhost_user_frontend_start() with what a driver's queue (driver.h) was made of. Then the
- * queue is driven as always: virtq_vhost_user_frontend_kick() is its notification, and
- * virtq_vhost_user_frontend_call_fd() can be read when the device notifies.
+ * virtq_vhost_user_frontend_start() with what a driver's queue (driver.h) was made of. Once all of
+ * them are started, virtq_vhost_user_frontend_ready(). Then the queue is driven as always:
+ * virtq_vhost_user_frontend_kick() is its notification, and virtq_vhost_user_frontend_call_fd() can
+ * be read when the device notifies; virtq_vhost_user_frontend_wait() sleeps until then.
+ *
+ * What a driver needs around that is in vhost_user_space.h (memory, and one of the four spaces) and
+ * vhost_user_queue.h (a ring with its driver end).
  *
  * Functions that need the back-end's answer wait for it, at most as long as
  * virtq_vhost_user_frontend_config::deadline; while they wait they serve the back-end's own
@@ -174,6 +178,13 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_frontend_greet(
 VIRTQ_API uint64_t
 virtq_vhost_user_frontend_offered(const struct virtq_vhost_user_frontend *frontend);
 
+/** @brief The features that were accepted.
+ * @param frontend a front-end
+ * @return a set of bits, without #VHOST_USER_F_PROTOCOL_FEATURES; 0 before
+ * virtq_vhost_user_frontend_accept(). Owner's thread. */
+VIRTQ_API uint64_t
+virtq_vhost_user_frontend_features(const struct virtq_vhost_user_frontend *frontend);
+
 /** @brief The protocol's features in use.
  * @param frontend a front-end after virtq_vhost_user_frontend_greet()
  * @return a set of bits. Owner's thread. */
@@ -258,6 +269,13 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_frontend_reset(
  * @return 0; VIRTQ_EINVAL, VIRTQ_ENOTSUP; VIRTQ_EPEER. Owner's thread. */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_frontend_set_status(
     struct virtq_vhost_user_frontend *frontend, uint32_t status);
+
+/** @brief Says that the driver is ready, once all rings are started: the status 15 where the
+ * back-end hears of it. Where it does not there is nothing to say.
+ * @param frontend a front-end
+ * @return 0; VIRTQ_ENOTSUP (refused); VIRTQ_EPEER. Owner's thread. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_frontend_ready(
+    struct virtq_vhost_user_frontend *frontend);
 
 /** @brief Reads the device's status.
  * @param frontend a front-end with VHOST_USER_PROTOCOL_F_STATUS
@@ -349,6 +367,30 @@ VIRTQ_API int virtq_vhost_user_frontend_call_fd(const struct virtq_vhost_user_fr
  * @return 1: there was one; 0: there was none. Any thread. */
 VIRTQ_API int virtq_vhost_user_frontend_called(const struct virtq_vhost_user_frontend *frontend,
                                                uint32_t index);
+
+/** @brief Sleeps until the device notifies of one of some rings, which this takes, or the back-end
+ * asks something, which this answers.
+ *
+ * Before it, virtq_driver_enable_notify() has to say that nothing came; behind it each of the rings
+ * may have something.
+ * @param frontend     a front-end
+ * @param first        the first ring
+ * @param count        how many, from there on; at least 1
+ * @param milliseconds how long, UINT32_MAX: for ever
+ * @return 1: look at the rings, which may be in vain; 0: so much time has passed; VIRTQ_EINVAL (no
+ * such rings); VIRTQ_EPEER: the connection is over, and what the device has used before can still
+ * be polled. Owner's thread. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_frontend_wait(
+    struct virtq_vhost_user_frontend *frontend, uint32_t first, uint32_t count,
+    uint32_t milliseconds);
+
+/** @brief Says what device addresses lead to, in place of
+ * virtq_vhost_user_frontend_config::domain. What the back-end knows of the one before is not
+ * withdrawn: unmap it first.
+ * @param frontend a front-end
+ * @param domain   as in the configuration; or NULL. Owner's thread. */
+VIRTQ_API void virtq_vhost_user_frontend_set_domain(struct virtq_vhost_user_frontend *frontend,
+                                                    struct virtq_domain *domain);
 
 /** @brief Tells the back-end of a translation before it asks. Returns when it has it, if it can say
  * so (VHOST_USER_PROTOCOL_F_REPLY_ACK).
