@@ -14,6 +14,8 @@
 #include "replay.h"
 #include "virtq/host/vhost_user_channel.h"
 #include "virtq/host/vhost_user_frontend.h"
+#include "virtq/host/vhost_user_queue.h"
+#include "virtq/host/vhost_user_space.h"
 #include "virtq/virtq.h"
 
 enum { MEMORY = 1 << 16, STEPS = 120, QUEUES = 2 };
@@ -35,6 +37,9 @@ struct back_end {
     struct virtq_vhost_user_channel near; /* Its end of the connection. */
     struct virtq_vhost_user_channel own;  /* For its own requests. */
     struct virtq_vhost_user_frontend *frontend;
+    struct virtq_vhost_user_space *space;
+    struct virtq_vhost_user_queue *queue; /* In that space. */
+    void *memory[2];                      /* Of both. */
     const uint8_t *bytes;
     size_t left;
     unsigned answered; /* Questions, well. */
@@ -164,6 +169,98 @@ static int translations(struct back_end *end)
     return result | virtq_vhost_user_frontend_invalidate(end->frontend, 0, MEMORY - 1);
 }
 
+static int open_space(struct back_end *end)
+{
+    struct virtq_vhost_user_space_config config = VIRTQ_VHOST_USER_SPACE_CONFIG_INIT;
+    size_t size;
+    int error;
+
+    if (end->space != NULL) {
+        return -1;
+    }
+    config.frontend = end->frontend;
+    config.kind = byte(end) % 4;
+    config.ring_size = config.buffer_size = 4096;
+    config.mappings = 8;
+    size = virtq_vhost_user_space_size(&config);
+    if (size == 0) {
+        return -1;
+    }
+    end->memory[0] = aligned_alloc(VIRTQ_CACHE_LINE, size);
+    error = virtq_vhost_user_space_init(end->memory[0], size, &config, &end->space);
+    if (error != 0) {
+        free(end->memory[0]);
+        end->memory[0] = NULL;
+    }
+    return error;
+}
+
+static int open_queue(struct back_end *end)
+{
+    struct virtq_vhost_user_queue_config config = VIRTQ_VHOST_USER_QUEUE_CONFIG_INIT;
+    size_t size;
+    int error;
+
+    if (end->space == NULL) {
+        return -1;
+    }
+    config.frontend = end->frontend;
+    config.space = end->space->space;
+    config.ring = end->space->rings;
+    config.size = 8;
+    size = virtq_vhost_user_queue_size(&config);
+    if (end->queue == NULL && size != 0) {
+        end->memory[1] = aligned_alloc(VIRTQ_CACHE_LINE, size);
+        error = virtq_vhost_user_queue_init(end->memory[1], size, &config, &end->queue);
+        if (error != 0) {
+            free(end->memory[1]);
+            end->memory[1] = NULL;
+        }
+    }
+    return end->queue != NULL ? virtq_vhost_user_queue_start(end->queue) : -1;
+}
+
+/* A buffer, and a look for it. */
+static int drive(struct back_end *end)
+{
+    struct virtq_segment segment = {.len = 64};
+    const struct virtq_buffer buffer = {.segments = &segment, .writable = 1};
+    struct virtq_completion completion;
+
+    if (end->queue == NULL) {
+        return -1;
+    }
+    segment.base = end->space->buffers;
+    if (virtq_driver_add(virtq_vhost_user_queue_driver(end->queue), &buffer, 1) == 1) {
+        (void)virtq_vhost_user_queue_publish(end->queue);
+    }
+    return virtq_vhost_user_queue_take(end->queue, &completion, 1, 1);
+}
+
+static int stop_queue(struct back_end *end)
+{
+    int error = end->queue != NULL ? virtq_vhost_user_queue_stop(end->queue) : -1;
+    void *cookie;
+
+    /* As far as anybody knows it uses nothing any more. */
+    while (error == 0 && virtq_driver_detach(virtq_vhost_user_queue_driver(end->queue), &cookie)) {
+    }
+    return error;
+}
+
+static void close_all(struct back_end *end)
+{
+    if (end->queue != NULL) {
+        virtq_vhost_user_queue_fini(end->queue);
+    }
+    if (end->space != NULL) {
+        virtq_vhost_user_space_fini(end->space);
+    }
+    free(end->memory[1]);
+    free(end->memory[0]);
+    virtq_vhost_user_frontend_fini(end->frontend);
+}
+
 static int ask(struct back_end *end, unsigned question)
 {
     struct virtq_vhost_user_frontend *frontend = end->frontend;
@@ -171,7 +268,7 @@ static int ask(struct back_end *end, unsigned question)
     unsigned char config[16] = {0};
     uint32_t base;
 
-    switch (question % 16) {
+    switch (question % 21) {
     case 0:
         return virtq_vhost_user_frontend_greet(frontend);
     case 1:
@@ -197,13 +294,23 @@ static int ask(struct back_end *end, unsigned question)
         return inflight(end);
     case 11:
     case 12:
-        return start(end, question % 16 - 11);
+        return start(end, question % 21 - 11);
     case 13:
         return virtq_vhost_user_frontend_stop(frontend, 0, &base);
     case 14:
         return translations(end);
-    default:
+    case 15:
         return virtq_vhost_user_frontend_reset(frontend);
+    case 16:
+        return open_space(end);
+    case 17:
+        return open_queue(end);
+    case 18:
+        return drive(end);
+    case 19:
+        return stop_queue(end);
+    default:
+        return virtq_vhost_user_frontend_ready(frontend);
     }
 }
 
@@ -247,7 +354,7 @@ static void open_once(void)
     }
 }
 
-const unsigned fuzz_enough = 20; /* Questions that were answered well. */
+const unsigned fuzz_enough = 60; /* Questions that were answered well. */
 
 unsigned fuzz_play(const uint8_t *data, size_t size)
 {
@@ -280,7 +387,7 @@ unsigned fuzz_play(const uint8_t *data, size_t size)
     for (unsigned i = 0; i < STEPS && end.left != 0; i++) {
         step(&end);
     }
-    virtq_vhost_user_frontend_fini(end.frontend);
+    close_all(&end);
     virtq_vhost_user_channel_fini(&end.near);
     virtq_vhost_user_channel_fini(&end.own);
     free(own);

@@ -7,14 +7,10 @@
 #ifndef VIRTQ_TESTS_HOST_FRONTEND_RIG_H
 #define VIRTQ_TESTS_HOST_FRONTEND_RIG_H
 
-#include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "frontend_device.h"
+#include "frontend_thread.h"
 #include "virtq/host/vhost_user_queue.h"
 #include "virtq/host/vhost_user_space.h"
 
@@ -31,9 +27,7 @@ static const uint64_t rig_shapes[] = {RIG_VERSION_1, RIG_VERSION_1 | RIG_MORE,
 enum { RIG_SHAPES = sizeof(rig_shapes) / sizeof(rig_shapes[0]) };
 
 struct rig {
-    struct frontend device; /* The other program's. */
-    pthread_t thread;
-    int end;
+    struct frontend_thread other; /* The other program. */
     struct virtq_vhost_user_frontend *frontend;
     struct virtq_vhost_user_space_config room; /* Of the next space. */
     struct virtq_vhost_user_space *space;
@@ -42,40 +36,6 @@ struct rig {
     struct virtq_driver *driver;
     void *frontend_memory, *space_memory, *queue_memory;
 };
-
-static inline void *rig_run_device(void *opaque)
-{
-    struct rig *rig = opaque;
-    struct pollfd ready[2] = {{virtq_vhost_user_backend_fd(rig->device.backend), POLLIN, 0},
-                              {rig->end, POLLIN, 0}};
-    int result = 0;
-
-    while (result == 0 && ready[1].revents == 0) {
-        (void)poll(ready, 2, -1);
-        result = virtq_vhost_user_backend_process(rig->device.backend);
-    }
-    return NULL;
-}
-
-static inline void rig_open_device(struct rig *rig, int socket)
-{
-    struct virtq_vhost_user_backend_config config = VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT;
-    size_t size;
-
-    config.socket = socket;
-    config.flags = VIRTQ_VHOST_USER_STRICT;
-    config.features = FRONTEND_OFFERED | RIG_PLATFORM;
-    config.queue_count = FRONTEND_RINGS;
-    config.ops = &frontend_ops;
-    config.opaque = &rig->device;
-    size = virtq_vhost_user_backend_size(&config);
-    rig->device.memory = aligned_alloc(VIRTQ_CACHE_LINE, size);
-    cr_assert_eq(
-        virtq_vhost_user_backend_init(rig->device.memory, size, &config, &rig->device.backend), 0);
-    rig->end = eventfd(0, EFD_CLOEXEC);
-    cr_assert(rig->end >= 0);
-    cr_assert_eq(pthread_create(&rig->thread, NULL, rig_run_device, rig), 0);
-}
 
 /* A connection with these features, and of the protocol's only some. */
 static inline void rig_open(struct rig *rig, uint64_t features, uint64_t protocol)
@@ -88,7 +48,7 @@ static inline void rig_open(struct rig *rig, uint64_t features, uint64_t protoco
 
     memset(rig, 0, sizeof(*rig));
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    rig_open_device(rig, ends[0]);
+    frontend_thread_open(&rig->other, ends[0], RIG_PLATFORM);
     config.socket = ends[1];
     config.queue_count = FRONTEND_RINGS;
     config.deadline = RIG_PATIENCE;
@@ -108,25 +68,10 @@ static inline void rig_open(struct rig *rig, uint64_t features, uint64_t protoco
     rig->made.segments_max = 2;
 }
 
-/* The device's program ends. */
-static inline void rig_kill_device(struct rig *rig)
-{
-    const uint64_t one = 1;
-
-    cr_assert_eq(write(rig->end, &one, sizeof(one)), (ssize_t)sizeof(one));
-    cr_assert_eq(pthread_join(rig->thread, NULL), 0);
-    virtq_vhost_user_backend_fini(rig->device.backend);
-    rig->device.backend = NULL;
-}
-
 static inline void rig_close(struct rig *rig)
 {
     virtq_vhost_user_frontend_fini(rig->frontend);
-    if (rig->device.backend != NULL) {
-        rig_kill_device(rig);
-    }
-    cr_assert_eq(close(rig->end), 0);
-    free(rig->device.memory);
+    frontend_thread_close(&rig->other);
     free(rig->frontend_memory);
     free(rig->space_memory);
     free(rig->queue_memory);

@@ -2,15 +2,9 @@
 /* Our front-end against our back-end, which runs on a thread of its own: two programs but for the
  * process boundary. */
 #include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "frontend_device.h"
+#include "frontend_thread.h"
 #include "virtq/host/memory.h"
 #include "virtq/host/vhost_user_frontend.h"
 
@@ -27,9 +21,7 @@ static const uint64_t shapes[] = {VERSION_1, VERSION_1 | EVENT_IDX | INDIRECT, V
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
 
 struct rig {
-    struct frontend device; /* The other program's. */
-    pthread_t thread;
-    int end;
+    struct frontend_thread other; /* The other program. */
     struct virtq_vhost_user_frontend *frontend;
     void *memory;
     struct virtq_host_memory guest;
@@ -40,41 +32,6 @@ struct rig {
     struct virtq_vhost_user_ring ring;
 };
 
-static void *run_device(void *opaque)
-{
-    struct rig *rig = opaque;
-    struct pollfd ready[2] = {{virtq_vhost_user_backend_fd(rig->device.backend), POLLIN, 0},
-                              {rig->end, POLLIN, 0}};
-    int result = 0;
-
-    while (result == 0 && ready[1].revents == 0) {
-        (void)poll(ready, 2, -1);
-        result = virtq_vhost_user_backend_process(rig->device.backend);
-    }
-    return NULL;
-}
-
-static void open_device(struct rig *rig, int socket)
-{
-    struct virtq_vhost_user_backend_config config = VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT;
-    size_t size;
-
-    config.socket = socket;
-    config.flags = VIRTQ_VHOST_USER_STRICT;
-    config.features = FRONTEND_OFFERED;
-    config.queue_count = FRONTEND_RINGS;
-    config.config_size = FRONTEND_CONFIG;
-    config.ops = &frontend_ops;
-    config.opaque = &rig->device;
-    size = virtq_vhost_user_backend_size(&config);
-    rig->device.memory = aligned_alloc(VIRTQ_CACHE_LINE, size);
-    cr_assert_eq(
-        virtq_vhost_user_backend_init(rig->device.memory, size, &config, &rig->device.backend), 0);
-    rig->end = eventfd(0, EFD_CLOEXEC);
-    cr_assert(rig->end >= 0);
-    cr_assert_eq(pthread_create(&rig->thread, NULL, run_device, rig), 0);
-}
-
 static void rig_open(struct rig *rig)
 {
     struct virtq_vhost_user_frontend_config config = VIRTQ_VHOST_USER_FRONTEND_CONFIG_INIT;
@@ -84,9 +41,9 @@ static void rig_open(struct rig *rig)
     memset(rig, 0, sizeof(*rig));
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     for (unsigned i = 0; i < FRONTEND_CONFIG; i++) {
-        rig->device.config[i] = (unsigned char)(i + 1);
+        rig->other.device.config[i] = (unsigned char)(i + 1);
     }
-    open_device(rig, ends[0]);
+    frontend_thread_open(&rig->other, ends[0], 0);
     config.socket = ends[1];
     config.queue_count = FRONTEND_RINGS;
     config.deadline = PATIENCE;
@@ -110,15 +67,9 @@ static void rig_open(struct rig *rig)
 
 static void rig_close(struct rig *rig)
 {
-    const uint64_t one = 1;
-
     virtq_vhost_user_frontend_fini(rig->frontend);
-    cr_assert_eq(write(rig->end, &one, sizeof(one)), (ssize_t)sizeof(one));
-    cr_assert_eq(pthread_join(rig->thread, NULL), 0);
-    virtq_vhost_user_backend_fini(rig->device.backend);
+    frontend_thread_close(&rig->other);
     virtq_host_memory_fini(&rig->guest);
-    cr_assert_eq(close(rig->end), 0);
-    free(rig->device.memory);
     free(rig->driver_memory);
     free(rig->memory);
 }
@@ -217,7 +168,7 @@ Test(host_frontend, buffers_go_there_and_back_and_a_ring_goes_on_where_it_stoppe
         }
         cr_assert_eq(virtq_vhost_user_frontend_start(rig.frontend, index, &rig.ring), VIRTQ_EBUSY);
         cr_assert_eq(virtq_vhost_user_frontend_process(rig.frontend), 0);
-        cr_assert_eq(rig.device.refused, 0u);
+        cr_assert_eq(rig.other.device.refused, 0u);
         rig_close(&rig);
     }
 }
@@ -308,7 +259,7 @@ Test(host_frontend, a_device_is_reset_and_its_status_is_its_own)
     cr_assert_eq(virtq_vhost_user_frontend_stop(rig.frontend, 0, NULL), VIRTQ_EINVAL);
     cr_assert_eq(virtq_vhost_user_frontend_status(rig.frontend), 0);
     rig_close(&rig);
-    cr_assert_eq(rig.device.resets, 1u);
+    cr_assert_eq(rig.other.device.resets, 1u);
 }
 
 Test(host_frontend, a_ring_that_is_disabled_has_no_effect)
@@ -322,7 +273,7 @@ Test(host_frontend, a_ring_that_is_disabled_has_no_effect)
     cr_assert_eq(virtq_vhost_user_frontend_enable(rig.frontend, 0, 0), VIRTQ_EINVAL);
     cr_assert_eq(virtq_vhost_user_frontend_start(rig.frontend, 0, &rig.ring), 0);
     cr_assert_eq(virtq_vhost_user_frontend_enable(rig.frontend, 0, 0), 0);
-    cr_assert_eq(virtq_vhost_user_vring_enabled(rig.device.backend, 0), 0);
+    cr_assert_eq(virtq_vhost_user_vring_enabled(rig.other.device.backend, 0), 0);
     cr_assert_eq(virtq_vhost_user_frontend_enable(rig.frontend, 0, 1), 0);
     carry(&rig, 0, (unsigned char *)rig.guest.base + PLACES, 1);
     rig_close(&rig);
@@ -337,19 +288,13 @@ Test(host_frontend, the_end_of_a_back_end_is_noticed)
     cr_assert_eq(virtq_vhost_user_frontend_process(rig.frontend), 0);
     /* What nobody understands ends it. */
     cr_assert_eq(virtq_vhost_user_frontend_accept(rig.frontend, VERSION_1), 0);
-    cr_assert_eq(write(rig.end, &(uint64_t){1}, 8), 8);
-    cr_assert_eq(pthread_join(rig.thread, NULL), 0);
-    virtq_vhost_user_backend_fini(rig.device.backend);
+    frontend_thread_kill(&rig.other);
     ready = (struct pollfd){virtq_vhost_user_frontend_fd(rig.frontend), POLLIN, 0};
     cr_assert_eq(poll(&ready, 1, PATIENCE), 1);
     cr_assert_eq(virtq_vhost_user_frontend_process(rig.frontend), VIRTQ_EPEER);
     cr_assert_eq(virtq_vhost_user_frontend_accept(rig.frontend, VERSION_1), VIRTQ_EPEER);
     cr_assert_eq(poll(&ready, 1, 0), 1, "the end stays readable");
-    virtq_vhost_user_frontend_fini(rig.frontend);
-    virtq_host_memory_fini(&rig.guest);
-    cr_assert_eq(close(rig.end), 0);
-    free(rig.device.memory);
-    free(rig.memory);
+    rig_close(&rig);
 }
 
 Test(host_memory, is_zeroed_and_can_become_neither_shorter_nor_longer)

@@ -50,7 +50,7 @@ Test(host_frontend_queue, goes_on_where_it_stopped)
             base = stands(&rig);
         }
         cr_assert_eq(virtq_vhost_user_frontend_status(rig.frontend), 15);
-        cr_assert_eq(rig.device.refused, 0u);
+        cr_assert_eq(rig.other.device.refused, 0u);
         close_queue(&rig);
     }
 }
@@ -186,7 +186,7 @@ Test(host_frontend_queue, gives_what_was_used_before_the_end_and_then_says_so)
     rig_add(&rig, 1);
     cr_assert_eq(virtq_vhost_user_queue_publish(rig.queue), 2u);
     cr_assert_eq(virtq_vhost_user_frontend_wait(rig.frontend, 0, 1, RIG_PATIENCE), 1);
-    rig_kill_device(&rig);
+    frontend_thread_kill(&rig.other);
     rig_expect(&rig);
     rig_expect(&rig);
     cr_assert_eq(virtq_vhost_user_queue_take(rig.queue, &completion, 1, RIG_PATIENCE), VIRTQ_EPEER);

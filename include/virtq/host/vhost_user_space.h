@@ -62,7 +62,8 @@ struct virtq_vhost_user_space_config {
     virtq_addr_t first;   /**< The first device address, a multiple of `granule`; bar: 0 counts. */
     virtq_addr_t last;    /**< The last one, inclusive. */
     uint32_t policy;   /**< With VIRTIO_F_ACCESS_PLATFORM: ::VIRTQ_IOMMU_STRICT, ::VIRTQ_IOMMU_LAZY
-                            or ::VIRTQ_IOMMU_PERSISTENT. */
+                            (what is back is unmapped when there is no room for more) or
+                            ::VIRTQ_IOMMU_PERSISTENT. */
     uint32_t mappings; /**< The same: segments and areas that can be mapped at a time, 1 to 2^20. */
     const struct virtq_iommu_backend
         *backend; /**< The same: called in place of virtq_vhost_user_space::backend, which it may
