@@ -59,7 +59,7 @@ static void attach(const char *path, uint64_t needed, uint32_t kind)
     room.ring_size = virtq_vhost_user_queue_ring_size(&ring);
     room.buffer_size = DEPTH * PLACE;
     CHECK(virtq_vhost_user_space_init(memory[1], ROOM, &room, &space) == 0,
-          "the back-end and the space do not go together");
+          "the back-end does not take the memory, or it has an IOTLB and the space none");
     ring.space = space->space;
     ring.ring = space->rings;
     CHECK(virtq_vhost_user_queue_init(memory[2], ROOM, &ring, &queue) == 0 &&
@@ -155,7 +155,7 @@ static const char usage[] =
 static const struct option options[] = {{"packed", no_argument, NULL, VIRTIO_F_RING_PACKED},
                                         {"iotlb", no_argument, NULL, VIRTIO_F_ACCESS_PLATFORM},
                                         {"space", required_argument, NULL, 's'},
-                                        {"help", no_argument, NULL, 0},
+                                        {"help", no_argument, NULL, 'h'},
                                         {NULL, 0, NULL, 0}};
 
 int main(int argc, char **argv)
@@ -166,7 +166,7 @@ int main(int argc, char **argv)
     uint32_t kind = 0;
     int option;
 
-    while ((option = getopt_long(argc, argv, "", options, NULL)) > 0 && option != '?') {
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) > 0 && !strchr("h?", option)) {
         if (option != 's') {
             needed |= VIRTQ_FEATURE(option);
             continue;
@@ -178,7 +178,7 @@ int main(int argc, char **argv)
     what = option == -1 && argc - optind == 3 ? argv[optind + 1] : "";
     if (strcmp(what, "read") != 0 && strcmp(what, "write") != 0 && strcmp(what, "verify") != 0) {
         puts(usage);
-        return argc > 1 && option != 0; /* 0: --help */
+        return argc > 1 && option != 'h';
     }
     image = open(argv[optind + 2], *what == 'r' ? O_RDWR | O_CREAT | O_TRUNC : O_RDONLY, 0666);
     CHECK(image >= 0, argv[optind + 2]);

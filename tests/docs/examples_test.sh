@@ -24,5 +24,16 @@ for source in *.c; do
     [ -s "$scratch/log" ] || fail "$source says nothing"
     count=$((count + 1))
 done
+# shorter NAME LINES: with all that it includes from here. The library carries the weight.
+shorter() {
+    local files lines
+    read -ra flags <<<"$(pkg-config --cflags libvirtq-host)"
+    read -ra files <<<"$("$CC" -MM -MT '' "${flags[@]}" "$1.c" | tr -d '\\:\n' | tr -s ' ' '\n' | grep -v / | tr '\n' ' ')"
+    lines=$(cat "${files[@]}" | wc -l)
+    [ "$lines" -gt 0 ] && [ "$lines" -lt "$2" ] || fail "${files[*]}: $lines lines, which is not less than $2"
+    echo "${files[*]}: $lines lines"
+}
+
+shorter vhost-user-drive 200
 [ "$count" -ge 4 ] || fail "only $count examples"
 echo "$count examples"
