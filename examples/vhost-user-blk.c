@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A disk for a virtual machine: a file behind vhost-user. Serves one front-end after the other.
  *
- *     cc vhost-user-blk.c $(pkg-config --cflags --libs libvirtq-host)
+ *     cc vhost-user-blk.c $(pkg-config --cflags --libs libvirtq-host) -luring
  *     ./a.out /tmp/disk.sock disk.img &
  *     qemu-system-x86_64 -m 256M -object memory-backend-memfd,id=m,size=256M,share=on \
  *         -machine q35,memory-backend=m -chardev socket,id=c,path=/tmp/disk.sock \
  *         -device vhost-user-blk-pci,chardev=c ...
  *
- * With -DHAVE_LIBURING and -luring a ring goes on while the file is waited for.
- *
- * Each ring has a thread of its own. It pops requests, does at once what needs not wait, gives the
- * rest to io_uring, and publishes what is done. */
+ * Each ring has a thread of its own. It does at once what needs not wait, and gives the rest to
+ * io_uring. Without liburing.h (leave out -luring then) each request is waited for. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <getopt.h>
@@ -18,114 +16,93 @@
 #include <linux/magic.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/vfs.h>
+#include <unistd.h>
+#include <virtq/host/blk_uring.h>
 #include <virtq/host/vhost_user_fault.h>
 #include <virtq/virtq.h>
 
-#include "block_engine.h"
 #include "serve.h"
 
 enum { RING_SIZE = 1024, SEGMENTS = 254, RINGS_MAX = 64 };
 
 struct ring {
-    struct disk *disk;
-    struct engine engine;
-    uint32_t index;
-    uint32_t stop;
-    int wake; /* An eventfd: look at everything again. */
+    struct virtq_blk_ring *is; /* NULL: it does not run. */
+    struct virtq_blk_uring uring;
     pthread_t thread;
 };
 
 struct disk {
     struct virtq_blk_disk is;
     struct virtq_vhost_user_server *server;
-    struct virtq_vhost_user_backend *backend; /* While rings run. */
     int file;
     int read_only, sync, log;
     bool waits;      /* The file may have to be waited for. */
     uint32_t polls;  /* How often a ring is looked at before its thread sleeps. */
-    uint32_t stable; /* VIRTQ_BLK_STABLE for a driver that does not flush. */
+    uint32_t stable; /* VIRTQ_BLK_RING_STABLE for a driver that does not flush. */
     unsigned char config[VIRTQ_BLK_CONFIG_SIZE];
     struct ring rings[RINGS_MAX];
 };
 
-static void *ring_thread(void *opaque)
+static void *ring_thread(void *ring)
 {
-    struct ring *ring = opaque;
-    uint32_t idle = 0;
-
-    for (;;) {
-        const int kick = virtq_vhost_user_vring_kick_fd(ring->disk->backend, ring->index);
-        struct pollfd ready[] = {
-            {ring->wake, POLLIN, 0}, {kick, POLLIN, 0}, {engine_fd(&ring->engine), POLLIN, 0}};
-        const bool sleepy = idle >= ring->disk->polls;
-        const bool stops = __atomic_load_n(&ring->stop, __ATOMIC_ACQUIRE) != 0;
-        const int done = engine_look(&ring->engine, !stops, sleepy);
-        uint64_t count;
-
-        if (stops && !engine_busy(&ring->engine)) {
-            return NULL;
-        }
-        idle = done == 1 ? 0 : idle + 1;
-        /* When a translation is missing, wake() tells that it has come. */
-        if (done < 0 || (done == 0 && sleepy)) {
-            (void)poll(ready, 3, kick < 0 ? 1 : -1);
-            for (unsigned i = 0; i < 2; i++) {
-                /* A kick that has come to its end is not worth a thread that never sleeps. */
-                if (ready[i].revents != 0 && read(ready[i].fd, &count, sizeof(count)) == 0) {
-                    (void)poll(NULL, 0, 1);
-                }
-            }
-            idle = 0;
-        }
-    }
-}
-
-static void wake(void *opaque, uint32_t index)
-{
-    (void)eventfd_write(((struct disk *)opaque)->rings[index].wake, 1);
+    virtq_blk_ring_run(ring);
+    return NULL;
 }
 
 static int started(void *opaque, uint32_t index)
 {
+    struct virtq_blk_ring_config config = VIRTQ_BLK_RING_CONFIG_INIT;
     struct disk *disk = opaque;
     struct ring *ring = &disk->rings[index];
+    void *memory;
 
-    disk->backend = virtq_vhost_user_server_backend(disk->server);
-    memset(ring, 0, sizeof(*ring));
-    ring->disk = disk;
-    ring->index = index;
-    ring->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    ring->engine.backend = disk->backend;
-    ring->engine.index = index;
-    ring->engine.file = disk->file;
-    ring->engine.flags = disk->stable;
-    ring->engine.log = disk->log;
-    if (engine_open(&ring->engine, &disk->is, disk->waits) == 0 && ring->wake >= 0 &&
-        pthread_create(&ring->thread, NULL, ring_thread, ring) == 0) {
-        return 0;
+    config.backend = virtq_vhost_user_server_backend(disk->server);
+    config.index = index;
+    config.disk = &disk->is;
+    config.file = disk->file;
+    config.flags = disk->stable | (disk->log ? VIRTQ_BLK_RING_LOCATE : 0u);
+    config.polls = disk->polls;
+    if (disk->waits && virtq_blk_uring_init(&ring->uring, config.depth) == 0) {
+        config.carrier = virtq_blk_uring_carrier();
+        config.carrier_opaque = &ring->uring;
     }
-    engine_close(&ring->engine);
-    (void)close(ring->wake);
+    memory = aligned_alloc(VIRTQ_CACHE_LINE, virtq_blk_ring_size(&config));
+    if (virtq_blk_ring_init(memory, virtq_blk_ring_size(&config), &config, &ring->is) == 0) {
+        if (pthread_create(&ring->thread, NULL, ring_thread, ring->is) == 0) {
+            return 0;
+        }
+        virtq_blk_ring_fini(ring->is);
+        ring->is = NULL;
+    }
+    virtq_blk_uring_fini(&ring->uring);
+    free(memory);
     return -1;
+}
+
+static void wake(void *opaque, uint32_t index)
+{
+    virtq_blk_ring_wake(((struct disk *)opaque)->rings[index].is);
 }
 
 /* The thread ends when nothing is in flight any more. */
 static void stopping(void *opaque, uint32_t index)
 {
-    struct ring *ring = &((struct disk *)opaque)->rings[index];
+    struct disk *disk = opaque;
+    struct ring *ring = &disk->rings[index];
+    struct virtq_blk_ring_counters counters;
 
-    __atomic_store_n(&ring->stop, 1u, __ATOMIC_RELEASE);
-    wake(opaque, index);
+    virtq_blk_ring_stop(ring->is);
     (void)pthread_join(ring->thread, NULL);
-    if (ring->engine.log) {
+    virtq_blk_ring_count(ring->is, &counters);
+    if (disk->log) {
         printf("ring %u: %" PRIu64 " buffers, %" PRIu64 " bad, from %#" PRIx64 " to %#" PRIx64 "\n",
-               index, ring->engine.popped, ring->engine.bad, ring->engine.lowest,
-               ring->engine.highest);
+               index, counters.popped, counters.bad, counters.lowest, counters.highest);
     }
-    engine_close(&ring->engine);
-    (void)close(ring->wake);
+    virtq_blk_ring_fini(ring->is);
+    virtq_blk_uring_fini(&ring->uring);
+    free(ring->is);
+    ring->is = NULL;
 }
 
 /* Whatever is read or written there now, is not any more when this returns. */
@@ -134,9 +111,9 @@ static void withdrawn(void *opaque, virtq_addr_t first, virtq_addr_t last)
     struct disk *disk = opaque;
 
     (void)first, (void)last;
-    for (uint32_t i = 0; disk->backend != NULL && i < disk->is.queues; i++) {
-        if (virtq_vhost_user_vring_device(disk->backend, i) != NULL) {
-            engine_drain(&disk->rings[i].engine, disk->rings[i].wake);
+    for (uint32_t i = 0; i < disk->is.queues; i++) {
+        if (disk->rings[i].is != NULL) {
+            virtq_blk_ring_drain(disk->rings[i].is);
         }
     }
 }
@@ -145,7 +122,7 @@ static void features(void *opaque, uint64_t accepted)
 {
     struct disk *disk = opaque;
 
-    disk->stable = virtq_feature_has(accepted, VIRTIO_BLK_F_FLUSH) ? 0 : VIRTQ_BLK_STABLE;
+    disk->stable = virtq_feature_has(accepted, VIRTIO_BLK_F_FLUSH) ? 0 : VIRTQ_BLK_RING_STABLE;
     if (disk->log) {
         printf("features %#" PRIx64 "\n", accepted);
     }
@@ -190,7 +167,7 @@ static const char usage[] =
     "  --queues=N          1 to 64 queues, a thread for each that is used (4)\n"
     "  --block-size=BYTES  the guest's blocks: a power of two from 512 to 65536 (512)\n"
     "  --serial=TEXT       up to 20 bytes (virtq)\n"
-    "  --poll=LOOKS        looks at a ring before its thread sleeps (20)\n"
+    "  --poll=LOOKS        looks at a ring before its thread sleeps (32)\n"
     "  --sync              wait for the file; no io_uring\n"
     "  --only=FIRST:BYTES  of the guest's memory map and use only this, in hexadecimal\n"
     "  --log               say what the guest accepts, and where its buffers lie\n"
@@ -252,7 +229,7 @@ int main(int argc, char **argv)
                                                     .withdrawn = withdrawn,
                                                     .config_read = config_read,
                                                     .refused = serve_refused};
-    static struct disk disk = {.is = VIRTQ_BLK_DISK_INIT, .polls = 20};
+    static struct disk disk = {.is = VIRTQ_BLK_DISK_INIT, .polls = 32};
     struct virtq_vhost_user_backend_config config = VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT;
     int result = -1;
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "align.h"
-#include "virtq/host/blk_queue.h"
+#include "blk_queue_private.h"
 
 /* A request, then its pieces, then its vector: each begins where the one before ends. */
 struct slot {
@@ -19,6 +19,8 @@ struct virtq_blk_queue {
     unsigned char *slots;
     struct virtq_used_buffer *done;
     struct slot **idle;
+    uint64_t popped;
+    uint64_t bad;
     size_t slot_size;
     uint32_t depth;
     uint32_t pieces;
@@ -73,6 +75,7 @@ VIRTQ_API int virtq_blk_queue_init(void *memory, size_t size,
     made->idle = (struct slot **)(void *)(made + 1);
     made->done = (struct virtq_used_buffer *)(void *)(made->idle + made->depth);
     made->slots = (unsigned char *)memory + lists_size(config->depth);
+    made->popped = made->bad = 0;
     made->done_count = 0;
     made->idle_count = config->depth;
     for (i = 0; i < config->depth; i++) {
@@ -113,6 +116,8 @@ VIRTQ_API int virtq_blk_queue_pop(struct virtq_blk_queue *queue, struct virtq_bl
             return got;
         }
         queue->idle_count--;
+        queue->popped++;
+        queue->bad += slot->request.chain.reason != VIRTQ_REASON_NONE;
         if (virtq_blk_request_parse(&slot->request, queue->disk) == 1) {
             *request = &slot->request;
             return 1;
@@ -164,4 +169,11 @@ VIRTQ_API int virtq_blk_queue_publish(struct virtq_blk_queue *queue)
 VIRTQ_API uint32_t virtq_blk_queue_busy(const struct virtq_blk_queue *queue)
 {
     return queue->depth - queue->idle_count;
+}
+
+void virtq_priv_blk_queue_count(const struct virtq_blk_queue *queue, uint64_t *popped,
+                                uint64_t *bad)
+{
+    *popped = queue->popped;
+    *bad = queue->bad;
 }

@@ -14,12 +14,16 @@ unset PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
 count=0
 cd "$VIRTQ_SOURCE/examples"
 for source in *.c; do
-    # The line `cc NAME.c $(pkg-config ... PACKAGE)` in it.
-    options=$(sed -n "s/^ \* *cc $source \$(pkg-config \(.*\))\$/\1/p" "$source")
+    # The line `cc NAME.c $(pkg-config ... PACKAGE)` in it, with -luring behind it if that is there.
+    options=$(sed -n "s/^ \* *cc $source \$(pkg-config \(.*\))\( -luring\)\{0,1\}\$/\1/p" "$source")
+    more=()
+    if grep -q "cc $source .* -luring\$" "$source" && echo '#include <liburing.h>' | "$CC" -E - >/dev/null 2>&1; then
+        more=(-luring)
+    fi
     [ -n "$options" ] || fail "$source does not say how to build it"
     read -ra options <<<"$options"
     read -ra flags <<<"$(pkg-config "${options[@]}")"
-    "$CC" "$source" "${flags[@]}" -o "$scratch/example" || fail "$source does not build"
+    "$CC" "$source" "${flags[@]}" "${more[@]}" -o "$scratch/example" || fail "$source does not build"
     "$scratch/example" >"$scratch/log" || fail "$source: $(cat "$scratch/log")"
     [ -s "$scratch/log" ] || fail "$source says nothing"
     count=$((count + 1))
