@@ -43,6 +43,36 @@ int cross_swiotlb_dynamic_open(struct cross_world *world)
     return error;
 }
 
+int cross_swiotlb_group_open(struct cross_world *world)
+{
+    int error = open_pool(world);
+
+    virtq_swiotlb_group_init(&world->swiotlb_group);
+    world->device = &world->swiotlb_group.space;
+    if (error == 0) {
+        error = virtq_swiotlb_group_add(&world->swiotlb_group, &world->swiotlb);
+    }
+    if (error == 0 && !cross_world_open_ports(world)) {
+        error = VIRTQ_ENOMEM;
+    }
+    for (unsigned queue = 0; error == 0 && queue < world->config.queues; queue++) {
+        struct virtq_swiotlb_group_queue_config config = VIRTQ_SWIOTLB_GROUP_QUEUE_CONFIG_INIT;
+        struct cross_port *port = world->ports[queue];
+
+        config.group = &world->swiotlb_group;
+        config.pools = 1;
+        config.classes = cross_classes(world->config.bytes);
+        config.depth = world->window;
+        config.memory_size = virtq_swiotlb_group_queue_private_size(&config);
+        config.memory = port->memory = cross_private(config.memory_size);
+        error = config.memory == NULL
+                    ? VIRTQ_ENOMEM
+                    : virtq_swiotlb_group_queue_init(&port->swiotlb_group, &config);
+        world->driver[queue] = &port->swiotlb_group.space;
+    }
+    return error;
+}
+
 int cross_swiotlb_persistent_open(struct cross_world *world)
 {
     int error = open_pool(world);

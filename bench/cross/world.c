@@ -29,6 +29,7 @@ const char *const cross_way_names[CROSS_WAYS + 1] = {
     [CROSS_RESTRICTED] = "restricted",
     [CROSS_VIOMMU_STRICT] = "viommu-strict",
     [CROSS_VIOMMU_LAZY] = "viommu-lazy",
+    [CROSS_SWIOTLB_GROUP] = "swiotlb-group",
 };
 
 static const struct {
@@ -51,6 +52,7 @@ static const struct {
     [CROSS_RESTRICTED] = {cross_restricted_open, CROSS_OFFER_POINTER},
     [CROSS_VIOMMU_STRICT] = {cross_viommu_strict_open, CROSS_OFFER_POINTER},
     [CROSS_VIOMMU_LAZY] = {cross_viommu_lazy_open, CROSS_OFFER_POINTER},
+    [CROSS_SWIOTLB_GROUP] = {cross_swiotlb_group_open, CROSS_OFFER_POINTER},
 };
 
 unsigned cross_window(uint32_t bytes)
@@ -64,13 +66,13 @@ bool cross_way_copies(enum cross_way way)
 {
     return way == CROSS_SWIOTLB_DYNAMIC || way == CROSS_SWIOTLB_PERSISTENT ||
            way == CROSS_BAR_CACHEABLE || way == CROSS_BAR_WRITE_COMBINING ||
-           way == CROSS_RESTRICTED;
+           way == CROSS_RESTRICTED || way == CROSS_SWIOTLB_GROUP;
 }
 
 bool cross_way_asks(enum cross_way way)
 {
     return way == CROSS_IOMMU_STRICT || way == CROSS_IOMMU_LAZY ||
-           (way >= CROSS_ZPCI_STRICT && way != CROSS_RESTRICTED);
+           (way >= CROSS_ZPCI_STRICT && way != CROSS_RESTRICTED && way != CROSS_SWIOTLB_GROUP);
 }
 
 static size_t round_up(size_t bytes, size_t to)
@@ -192,6 +194,7 @@ static void *reachable(struct cross_world *world, size_t bytes, size_t align)
     switch (world->config.way) {
     case CROSS_SWIOTLB_DYNAMIC:
     case CROSS_SWIOTLB_PERSISTENT:
+    case CROSS_SWIOTLB_GROUP:
         return virtq_swiotlb_alloc(&world->swiotlb, bytes, align, &base) == 0 ? base : NULL;
     case CROSS_BAR_CACHEABLE:
     case CROSS_BAR_WRITE_COMBINING:

@@ -22,6 +22,7 @@
 #include <virtq/space/iommu.h>
 #include <virtq/space/iommu_queue.h>
 #include <virtq/space/swiotlb.h>
+#include <virtq/space/swiotlb_group_queue.h>
 #include <virtq/space/swiotlb_queue.h>
 #include <virtq/space/swiotlb_request.h>
 
@@ -45,6 +46,7 @@ enum cross_way {
     CROSS_RESTRICTED,
     CROSS_VIOMMU_STRICT,
     CROSS_VIOMMU_LAZY,
+    CROSS_SWIOTLB_GROUP,
     CROSS_WAYS
 };
 
@@ -77,6 +79,7 @@ enum cross_offer {
 /* What one queue has to itself. */
 struct cross_port {
     struct virtq_swiotlb_queue swiotlb;
+    struct virtq_swiotlb_group_queue swiotlb_group;
     struct virtq_bar_stage stage;
     struct virtq_iommu_queue iommu;
     struct virtq_iommu_device device;
@@ -103,6 +106,7 @@ struct cross_world {
     struct virtq_direct direct;
     struct virtq_premapped premapped;
     struct virtq_swiotlb swiotlb;
+    struct virtq_swiotlb_group swiotlb_group;
     struct virtq_bar bar;
     struct virtq_restricted_driver restricted;
     struct virtq_restricted_device restricted_device;

@@ -45,6 +45,7 @@
 #include "space/mux.h"
 #include "space/swiotlb.h"
 #include "space/swiotlb_group.h"
+#include "space/swiotlb_group_queue.h"
 #include "space/swiotlb_queue.h"
 #include "space/swiotlb_request.h"
 #include "split.h"

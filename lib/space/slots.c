@@ -67,12 +67,30 @@ static bool take_granules(struct virtq_slots *slots, uint64_t number, struct vir
                           uint64_t *first)
 {
     return virtq_priv_granules_take(slots->granules, number, place, first) ||
-           (virtq_priv_slots_flush(slots) != 0 &&
+           (slots->effort == (uint32_t)VIRTQ_PRIV_SLOTS_ALL && virtq_priv_slots_flush(slots) != 0 &&
             virtq_priv_granules_take(slots->granules, number, place, first));
 }
 
-/* None is kept: a slot of the class; else, or beyond the largest class, one of just these bytes.
- * Only the last word of the books counts as their refusal. */
+/* A slot of the class; else, or beyond the largest class, one of just these bytes. One that could
+ * be kept but is not of its class is the last resort. */
+static bool take_any(struct virtq_slots *slots, struct virtq_priv_stage_record *record,
+                     uint64_t exact, uint64_t at, struct virtq_priv_place place)
+{
+    const bool is_last = slots->effort == (uint32_t)VIRTQ_PRIV_SLOTS_ALL || at == slots->classes;
+    uint64_t first = 0;
+
+    if (at != slots->classes && take_granules(slots, (uint64_t)1 << at, place, &first)) {
+        record->number = at | VIRTQ_PRIV_SLOT_PARTS;
+    } else if (is_last && take_granules(slots, exact, place, &first)) {
+        record->number = VIRTQ_PRIV_SLOT_POOLED | exact;
+    } else {
+        return false;
+    }
+    record->first = first << slots->shift;
+    return true;
+}
+
+/* None is kept. Only the last word of the books counts as their refusal. */
 VIRTQ_COLD int take_from_books(struct virtq_slots *slots, struct virtq_priv_stage_record *record,
                                uint64_t len, uint64_t at)
 {
@@ -80,22 +98,18 @@ VIRTQ_COLD int take_from_books(struct virtq_slots *slots, struct virtq_priv_stag
     const uint64_t exact = virtq_priv_granules_of(all, len);
     const struct virtq_priv_place place =
         virtq_priv_granules_place(all, slots->start, 0, slots->align);
-    uint64_t first = 0;
-    int error = 0;
+    int error;
 
     slots->misses++;
-    record->number = at | VIRTQ_PRIV_SLOT_PARTS;
-    if (at == slots->classes || !take_granules(slots, (uint64_t)1 << at, place, &first)) {
-        record->number = VIRTQ_PRIV_SLOT_POOLED | exact;
-        if (!take_granules(slots, exact, place, &first)) {
-            error = virtq_priv_granules_refuse(all, exact, place);
-        }
-    }
-    record->first = first << slots->shift;
-    if (error == 0) {
+    if (take_any(slots, record, exact, at, place)) {
         slots->held += virtq_priv_slots_bytes(slots, record);
         slots->high_water = slots->held > slots->high_water ? slots->held : slots->high_water;
+        return 0;
     }
+    if (slots->effort != (uint32_t)VIRTQ_PRIV_SLOTS_ALL) {
+        return VIRTQ_ENOMEM;
+    }
+    error = virtq_priv_granules_refuse(all, exact, place);
     slots->shortages += error == VIRTQ_ENOMEM;
     slots->too_big += error == VIRTQ_ETOOBIG;
     return error;
@@ -108,7 +122,10 @@ int virtq_priv_slots_take(struct virtq_slots *slots, struct virtq_priv_stage_rec
     struct virtq_slots_class *free = &slots->free[at];
 
     if (free->count == 0) {
-        return slots->kept_only != 0 ? VIRTQ_ENOMEM : take_from_books(slots, record, len, at);
+        /* The books may be gone where only what is kept counts. */
+        return slots->effort == (uint32_t)VIRTQ_PRIV_SLOTS_KEPT
+                   ? VIRTQ_ENOMEM
+                   : take_from_books(slots, record, len, at);
     }
     free->count--;
     record->first = free->slots[free->count];

@@ -20,6 +20,13 @@
  * no slot. */
 #define VIRTQ_PRIV_SLOT_POOLED ((uint64_t)1 << 63)
 
+/** @brief How far the search for a slot goes. */
+enum virtq_priv_slots_effort {
+    VIRTQ_PRIV_SLOTS_ALL = 0,  /**< If need be all that is kept of other sizes is given back. */
+    VIRTQ_PRIV_SLOTS_ROOM = 1, /**< The books, if they have one that can be kept. */
+    VIRTQ_PRIV_SLOTS_KEPT = 2  /**< What is kept. */
+};
+
 /** @brief The smallest class for `last` + 1 bytes; beyond the largest there is one more, which is
  * always empty. A loop that ends at once for small buffers, and no builtin: it is a call on some
  * processors. */

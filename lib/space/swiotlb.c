@@ -23,7 +23,7 @@ static int swiotlb_map(struct virtq_space *space, struct virtq_mapping *mapping)
     uint64_t first;
     int error;
 
-    if (virtq_priv_swiotlb_pass(swiotlb, mapping)) {
+    if (virtq_priv_swiotlb_pass(swiotlb->pool, swiotlb->pool_size, swiotlb->addr, mapping)) {
         record->number = 0;
         record->count = 0;
         return 0;

@@ -6,24 +6,26 @@
 #include "lock.h"
 #include "region.h"
 #include "stage.h"
+#include "swiotlb_group_private.h"
 #include "swiotlb_pool.h"
 
-/* A record is the member's index, and then the pool's own record. */
-#define INDEX_BYTES ((uint32_t)sizeof(uint64_t))
-
-/* The pool of a member, which cannot be removed until leave(); NULL if there is none. */
-static struct virtq_swiotlb *enter(struct virtq_swiotlb_group *group, unsigned at)
+struct virtq_swiotlb *virtq_priv_swiotlb_group_enter(struct virtq_swiotlb_group *group, unsigned at,
+                                                     uint64_t *serial)
 {
+    struct virtq_swiotlb_member *member = &group->members[at];
     struct virtq_swiotlb *pool;
 
     virtq_priv_lock(&group->lock);
-    pool = group->members[at].pool;
-    group->members[at].users += pool != NULL;
+    pool = serial != NULL && member->closing != 0 ? NULL : member->pool;
+    member->users += pool != NULL;
+    if (serial != NULL) {
+        *serial = member->pool != NULL ? member->serial : 0;
+    }
     virtq_priv_unlock(&group->lock);
     return pool;
 }
 
-static void leave(struct virtq_swiotlb_group *group, uint64_t at)
+void virtq_priv_swiotlb_group_leave(struct virtq_swiotlb_group *group, uint64_t at)
 {
     virtq_priv_lock(&group->lock);
     group->members[at].users--;
@@ -35,10 +37,11 @@ static int group_map(struct virtq_space *space, struct virtq_mapping *mapping)
     struct virtq_swiotlb_group *group = (struct virtq_swiotlb_group *)space;
     uint64_t *record = mapping->record;
     int result = VIRTQ_ETOOBIG;
+    uint64_t serial;
     unsigned at;
 
     for (at = 0; at < VIRTQ_SWIOTLB_POOLS_MAX; at++) {
-        struct virtq_swiotlb *pool = enter(group, at);
+        struct virtq_swiotlb *pool = virtq_priv_swiotlb_group_enter(group, at, &serial);
         int error;
 
         if (pool == NULL) {
@@ -51,7 +54,7 @@ static int group_map(struct virtq_space *space, struct virtq_mapping *mapping)
         if (error == 0) {
             return 0;
         }
-        leave(group, at);
+        virtq_priv_swiotlb_group_leave(group, at);
         if (error != VIRTQ_ENOMEM && error != VIRTQ_ETOOBIG) {
             return error;
         }
@@ -70,7 +73,7 @@ static void group_unmap(struct virtq_space *space, struct virtq_mapping *mapping
     mapping->record = record + 1;
     pool->space.ops->unmap(&pool->space, mapping, written);
     mapping->record = record;
-    leave(group, *record);
+    virtq_priv_swiotlb_group_leave(group, *record);
 }
 
 static int group_share(struct virtq_space *space, void *base, uint64_t len, uint32_t permissions,
@@ -81,11 +84,12 @@ static int group_share(struct virtq_space *space, void *base, uint64_t len, uint
     unsigned at;
 
     for (at = 0; at < VIRTQ_SWIOTLB_POOLS_MAX && error == VIRTQ_EFAULT; at++) {
-        struct virtq_swiotlb *pool = enter(group, at);
+        /* Of a closed pool, too: what lies there was there before. */
+        struct virtq_swiotlb *pool = virtq_priv_swiotlb_group_enter(group, at, NULL);
 
         if (pool != NULL) {
             error = virtq_priv_swiotlb_share(&pool->space, base, len, permissions, addr);
-            leave(group, at);
+            virtq_priv_swiotlb_group_leave(group, at);
         }
     }
     return error;
@@ -138,32 +142,63 @@ void virtq_swiotlb_group_init(struct virtq_swiotlb_group *group)
     group->space.ops = &group_ops;
     group->space.driver_kind = VIRTQ_SPACE_CALLED;
     group->space.device_kind = VIRTQ_SPACE_CALLED;
-    group->space.record_fixed = INDEX_BYTES + VIRTQ_PRIV_STAGE_RECORD_FIXED;
+    group->space.record_fixed = VIRTQ_PRIV_SWIOTLB_GROUP_RECORD_FIXED;
     group->space.record_per_segment = VIRTQ_PRIV_STAGE_RECORD_PER_SEGMENT;
     group->space.runs_max = 2;
 }
 
-int virtq_swiotlb_group_add(struct virtq_swiotlb_group *group, struct virtq_swiotlb *pool)
+/* Under the lock. Those who keep slots look at `turned` without it. Release: pairs with the load in
+ * virtq_priv_swiotlb_group_turned(). */
+static void turn(struct virtq_swiotlb_group *group, struct virtq_swiotlb_member *member,
+                 uint32_t closing)
+{
+    member->closing = closing;
+    (void)__atomic_add_fetch(&group->turned, 1u, __ATOMIC_RELEASE);
+}
+
+/* Under the lock: where a pool is, or is to be; or an error. */
+static int find_room(const struct virtq_swiotlb_group *group, const struct virtq_swiotlb *pool,
+                     unsigned *room)
 {
     const struct virtq_window *mine = &pool->space.linear;
-    unsigned room = VIRTQ_SWIOTLB_POOLS_MAX;
     int error = VIRTQ_ENOMEM;
     unsigned at;
 
-    virtq_priv_lock(&group->lock);
     for (at = VIRTQ_SWIOTLB_POOLS_MAX; at-- > 0;) {
-        const struct virtq_swiotlb *other = group->members[at].pool;
+        const struct virtq_swiotlb_member *member = &group->members[at];
+        const struct virtq_swiotlb *other = member->pool;
 
         if (other == NULL) {
-            room = at;
+            *room = at;
+            error = 0;
+        } else if (other == pool && member->closing != 0) {
+            *room = at;
+            return 0;
         } else if (other->space.linear.first <= mine->last &&
                    mine->first <= other->space.linear.last) {
-            error = VIRTQ_EINVAL;
+            return VIRTQ_EINVAL;
         }
     }
-    if (error != VIRTQ_EINVAL && room != VIRTQ_SWIOTLB_POOLS_MAX) {
-        group->members[room].pool = pool;
-        error = 0;
+    return error;
+}
+
+int virtq_swiotlb_group_add(struct virtq_swiotlb_group *group, struct virtq_swiotlb *pool)
+{
+    unsigned room = 0;
+    int error;
+
+    virtq_priv_lock(&group->lock);
+    error = find_room(group, pool, &room);
+    if (error == 0) {
+        struct virtq_swiotlb_member *member = &group->members[room];
+
+        if (member->pool == NULL) {
+            member->pool = pool;
+            member->serial = ++group->added;
+        }
+        if (member->closing != 0) {
+            turn(group, member, 0);
+        }
     }
     virtq_priv_unlock(&group->lock);
     return error;
@@ -183,6 +218,9 @@ int virtq_swiotlb_group_remove(struct virtq_swiotlb_group *group, struct virtq_s
             virtq_swiotlb_read_usage(pool, &usage);
             error = member->users != 0 || usage.used != 0 ? VIRTQ_EBUSY : 0;
             member->pool = error == 0 ? NULL : pool;
+            if (error == 0 || member->closing == 0) {
+                turn(group, member, error != 0);
+            }
         }
     }
     virtq_priv_unlock(&group->lock);

@@ -17,7 +17,8 @@ void virtq_priv_swiotlb_release(struct virtq_swiotlb *swiotlb, uint64_t first, u
     virtq_priv_granules_free(&swiotlb->granules, first, number);
 }
 
-bool virtq_priv_swiotlb_pass(const struct virtq_swiotlb *swiotlb, struct virtq_mapping *mapping)
+bool virtq_priv_swiotlb_pass(const unsigned char *base, uint64_t size, virtq_addr_t addr,
+                             struct virtq_mapping *mapping)
 {
     const unsigned count = (unsigned)mapping->segments_readable + mapping->segments_writable;
     unsigned i;
@@ -28,13 +29,12 @@ bool virtq_priv_swiotlb_pass(const struct virtq_swiotlb *swiotlb, struct virtq_m
     for (i = 0; i < count; i++) {
         const struct virtq_segment *segment = &mapping->segments[i];
         /* Memory below the pool wraps to an offset far beyond it. */
-        const uint64_t offset = (uintptr_t)segment->base - (uintptr_t)swiotlb->pool;
+        const uint64_t offset = (uintptr_t)segment->base - (uintptr_t)base;
 
-        if (offset >= swiotlb->pool_size || segment->len > swiotlb->pool_size - offset ||
-            segment->len == 0) {
+        if (offset >= size || segment->len > size - offset || segment->len == 0) {
             return false;
         }
-        mapping->runs[i].addr = swiotlb->addr + offset;
+        mapping->runs[i].addr = addr + offset;
         mapping->runs[i].len = segment->len;
     }
     mapping->runs_readable = mapping->segments_readable;

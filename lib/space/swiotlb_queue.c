@@ -74,12 +74,16 @@ size_t virtq_swiotlb_queue_private_size(const struct virtq_swiotlb_queue_config 
                : virtq_priv_slots_size(config->classes, config->depth);
 }
 
-static void build(struct virtq_swiotlb_queue *queue,
-                  const struct virtq_swiotlb_queue_config *config)
+void virtq_priv_swiotlb_queue_build(struct virtq_swiotlb_queue *queue, struct virtq_swiotlb *pool,
+                                    const struct virtq_copy *copy, uint32_t classes, uint32_t depth,
+                                    uint64_t *memory)
 {
-    struct virtq_swiotlb *pool = config->pool;
-
     memset(queue, 0, sizeof(*queue));
+    if (pool == NULL) {
+        queue->space.ops = &queue_ops;
+        queue->slots.effort = VIRTQ_PRIV_SLOTS_KEPT;
+        return;
+    }
     queue->space = pool->space;
     queue->space.generation = 0;
     queue->space.guard = NULL;
@@ -93,11 +97,11 @@ static void build(struct virtq_swiotlb_queue *queue,
     queue->low_mask = pool->low_mask;
     /* A slot that is kept has to suit any low bits, so it begins where they are all 0. */
     queue->slot_mask = queue->part_mask | queue->low_mask;
-    queue->copy = virtq_priv_copy_is_plain(&config->copy) ? pool->copy : config->copy;
+    queue->copy = virtq_priv_copy_is_plain(copy) ? pool->copy : *copy;
     queue->take = pool->take;
     queue->space.ops = virtq_priv_copy_is_plain(&queue->copy) ? &queue_ops : &hooked_ops;
-    virtq_priv_slots_init(&queue->slots, &pool->granules, pool->addr, queue->low_mask + 1,
-                          config->classes, config->depth, config->memory);
+    virtq_priv_slots_init(&queue->slots, &pool->granules, pool->addr, queue->low_mask + 1, classes,
+                          depth, memory);
     queue->slots.give = give;
 }
 
@@ -113,7 +117,8 @@ int virtq_swiotlb_queue_init(struct virtq_swiotlb_queue *queue,
     if (config->memory_size < needed) {
         return VIRTQ_ENOMEM;
     }
-    build(queue, config);
+    virtq_priv_swiotlb_queue_build(queue, config->pool, &config->copy, config->classes,
+                                   config->depth, config->memory);
     return 0;
 }
 

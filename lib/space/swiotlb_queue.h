@@ -11,6 +11,14 @@
 #include "slots.h"
 #include "virtq/space/swiotlb_queue.h"
 
+/** @brief Makes one without checks, in memory of any contents.
+ * @param pool NULL: of no pool, so that it has no slot for any buffer and takes none
+ * @param copy as in the configuration @param classes @param depth and @param memory as of
+ * virtq_priv_slots_init() */
+void virtq_priv_swiotlb_queue_build(struct virtq_swiotlb_queue *queue, struct virtq_swiotlb *pool,
+                                    const struct virtq_copy *copy, uint32_t classes, uint32_t depth,
+                                    uint64_t *memory);
+
 /** @brief virtq_space_ops::map where bytes are copied plainly. */
 int virtq_priv_swiotlb_queue_map(struct virtq_space *space, struct virtq_mapping *mapping);
 /** @brief virtq_space_ops::unmap where bytes are copied plainly. */

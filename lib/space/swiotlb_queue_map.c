@@ -18,7 +18,7 @@ VIRTQ_OUTLINE int map_parts(struct virtq_swiotlb_queue *queue, struct virtq_mapp
     struct virtq_priv_stage_plan plan;
     int error;
 
-    if (virtq_priv_swiotlb_pass(queue->pool, mapping)) {
+    if (virtq_priv_swiotlb_pass(queue->base, queue->size, queue->addr, mapping)) {
         record->number = VIRTQ_PRIV_SLOT_POOLED;
         record->count = 0;
         return 0;

@@ -4,7 +4,8 @@
  * @brief Work for an instruction counter: buffers of 64 bytes, and a header or a status, go through
  * a pool or a region, in functions whose names begin with `count_`.
  *
- * Usage: swiotlb dynamic|staged|persistent SHAPE ROUNDS, and it exits with 1 if a byte is wrong.
+ * Usage: swiotlb dynamic|group|staged|persistent SHAPE ROUNDS, and it exits with 1 if a byte is
+ * wrong.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -20,6 +21,8 @@ enum { POOL = 65536, BYTES = 64 };
 static unsigned char pool_bytes[POOL] __attribute__((aligned(4096)));
 static struct virtq_swiotlb pool;
 static struct virtq_swiotlb_queue queue;
+static struct virtq_swiotlb_group group;
+static struct virtq_swiotlb_group_queue group_queue;
 static struct virtq_bar bar;
 static struct virtq_bar_stage stage;
 
@@ -199,6 +202,18 @@ static void open_pool(void)
     check(virtq_swiotlb_queue_init(&queue, &cache) == 0, "queue");
 }
 
+static void open_group(void)
+{
+    struct virtq_swiotlb_group_queue_config config = VIRTQ_SWIOTLB_GROUP_QUEUE_CONFIG_INIT;
+
+    virtq_swiotlb_group_init(&group);
+    check(virtq_swiotlb_group_add(&group, &pool) == 0, "group");
+    config.group = &group;
+    config.memory_size = virtq_swiotlb_group_queue_private_size(&config);
+    config.memory = zeroed(config.memory_size);
+    check(virtq_swiotlb_group_queue_init(&group_queue, &config) == 0, "queue of a group");
+}
+
 static void open_stage(void)
 {
     struct virtq_bar_stage_config config = VIRTQ_BAR_STAGE_CONFIG_INIT;
@@ -217,7 +232,7 @@ int main(int argc, char **argv)
 {
     unsigned rounds;
 
-    check(argc == 4, "usage: swiotlb dynamic|staged|persistent SHAPE ROUNDS");
+    check(argc == 4, "usage: swiotlb dynamic|group|staged|persistent SHAPE ROUNDS");
     rounds = (unsigned)strtoul(argv[3], NULL, 10);
     if (strcmp(argv[1], "staged") == 0) {
         open_stage();
@@ -227,6 +242,9 @@ int main(int argc, char **argv)
     open_pool();
     if (strcmp(argv[1], "persistent") == 0) {
         persistent(strcmp(argv[2], "writable") == 0, rounds);
+    } else if (strcmp(argv[1], "group") == 0) {
+        open_group();
+        mapped(&group_queue.space, find_shape(argv[2]), rounds, 1);
     } else {
         mapped(&queue.space, find_shape(argv[2]), rounds, 1);
     }

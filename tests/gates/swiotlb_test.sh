@@ -57,6 +57,17 @@ header-payload-status 375
 header-reply-status 385
 EOT
 
+# Of several pools: which one it is, and whether it still is one, is looked up besides.
+while read -r shape most; do
+    each=$(measure group "$shape")
+    awk -v each="$each" 'BEGIN {exit !(each > 0)}' || fail "nothing was counted"
+    limit "slot of a group, $shape" "$each" "$most"
+done <<EOT
+readable 200
+writable 220
+header-reply-status 445
+EOT
+
 # A region's slot takes the general way to stage, but asks nobody.
 while read -r shape most; do
     each=$(measure staged "$shape")

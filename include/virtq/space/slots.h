@@ -50,7 +50,7 @@ struct virtq_slots {
     uint32_t classes;    /**< Size classes: the first has slots of a granule, each next one twice
                               that. */
     uint32_t depth;      /**< Slots that each keeps at most. */
-    uint32_t kept_only;  /**< 1: nothing is taken of the books. */
+    uint32_t effort;     /**< How far the search for a slot goes. */
     uint64_t misses;     /**< Counted. */
     uint64_t returns;    /**< Counted. */
     uint64_t shortages;  /**< Counted. */
