@@ -49,33 +49,28 @@ VIRTQ_TEMPLATE void virtq_split_driver_look_back(struct virtq_split_driver *q,
 }
 
 /** @brief Puts a buffer of one ring descriptor into the books and its head into the available
- * ring. @param view what add looks at @param how the instance @param buffer the buffer @param
- * writable bytes the device may write */
+ * ring; the caller counts the room. @param view what add looks at @param how the instance @param
+ * buffer the buffer @param writable bytes the device may write */
 VIRTQ_TEMPLATE void virtq_split_driver_enter(struct virtq_split_driver_view *view, unsigned how,
                                              const struct virtq_buffer *buffer, uint32_t writable)
 {
     const uint32_t head = view->head;
     const uint32_t slot = view->added & view->mask;
-    struct virtq_driver_entry *entry = &view->entries[head];
 
-    entry->cookie = buffer->cookie;
-    entry->writable = writable;
-    entry->slots = 1;
-    entry->last = (uint16_t)head;
+    virtq_driver_core_note(&view->entries[head], buffer->cookie, writable, 1, head);
     if (view->heads[slot] != head) {
         view->heads[slot] = (uint16_t)head;
         virtq_shm_store16(&view->ring[slot], (uint16_t)head, how);
     }
     view->head = view->next[head];
     view->added++;
-    view->room--;
 }
 
 /** @brief A buffer of one segment, in one ring descriptor: all that placing would do, known
  * beforehand.
  * @param q the queue @param how the instance, a computed one @param view what add looks at @param
- * buffer the buffer @param writable whether the device may write it: a constant @return whether it
- * was placed; else nothing changed: place it, to know why */
+ * buffer the buffer, for which there is room @param writable whether the device may write it: a
+ * constant @return whether it was placed; else nothing changed: place it, to know why */
 VIRTQ_TEMPLATE bool virtq_split_driver_single(const struct virtq_split_driver *q, unsigned how,
                                               struct virtq_split_driver_view *view,
                                               const struct virtq_buffer *buffer,
@@ -88,12 +83,7 @@ VIRTQ_TEMPLATE bool virtq_split_driver_single(const struct virtq_split_driver *q
     if (VIRTQ_UNLIKELY(!virtq_driver_core_single(&q->core, how, buffer, &addr, &len))) {
         return false;
     }
-    if (VIRTQ_UNLIKELY(view->room == 0u)) {
-        return false;
-    }
-    virtq_shm_store64(&desc->addr, addr, how);
-    virtq_shm_store32(&desc->len, len, how);
-    virtq_shm_store16(&desc->flags, writable ? VIRTQ_DESC_F_WRITE : 0, how);
+    virtq_split_driver_write(desc, how, addr, len, writable ? VIRTQ_DESC_F_WRITE : 0, 0);
     virtq_split_driver_enter(view, how, buffer, writable ? len : 0u);
     /* As in virtq_walk_single(). */
     __asm__ __volatile__("" ::: "memory");
@@ -122,6 +112,7 @@ VIRTQ_TEMPLATE bool virtq_split_driver_tabled(const struct virtq_split_driver *q
     virtq_split_driver_write(&view->desc[view->head], how, q->core.tables_addr + offset,
                              count * VIRTQ_TABLE_ENTRY, VIRTQ_DESC_F_INDIRECT, 0);
     virtq_split_driver_enter(view, how, buffer, (uint32_t)bytes);
+    view->room--;
     return true;
 }
 
@@ -185,24 +176,26 @@ VIRTQ_TEMPLATE bool virtq_split_driver_mapped(struct virtq_split_driver *q, unsi
         *error = virtq_split_driver_runs(q, how, view, buffer, (unsigned)runs, readable);
         return true;
     }
-    virtq_shm_store64(&desc->addr, run.addr, how);
-    virtq_shm_store32(&desc->len, run.len, how);
-    virtq_shm_store16(&desc->flags, readable != 0u ? 0 : VIRTQ_DESC_F_WRITE, how);
+    virtq_split_driver_write(desc, how, run.addr, run.len, readable != 0u ? 0 : VIRTQ_DESC_F_WRITE,
+                             0);
     virtq_split_driver_enter(view, how, buffer, readable != 0u ? 0u : run.len);
+    view->room--;
     *error = VIRTQ_OK;
     return true;
 }
 
 /** @brief Places a buffer of one segment. @param q the queue @param how the instance @param view
- * what add looks at @param buffer any buffer @return whether it was one, and was placed; else
- * nothing has changed */
+ * what add looks at @param buffer any buffer, for which there is a free descriptor @return whether
+ * it was one, and was placed; else nothing has changed */
 VIRTQ_TEMPLATE bool virtq_split_driver_short(struct virtq_split_driver *q, unsigned how,
                                              struct virtq_split_driver_view *view,
                                              const struct virtq_buffer *buffer)
 {
-    const uint32_t shape = buffer->readable | (uint32_t)buffer->writable << 16;
+    /* Together, for one comparison: the compiler makes one load of them. */
+    const uint64_t shape =
+        buffer->readable | (uint64_t)buffer->writable << 16 | (uint64_t)buffer->flags << 32;
 
-    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED || buffer->flags != 0u) {
+    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
         return false;
     }
     if (VIRTQ_LIKELY(shape == 1u)) {
@@ -227,7 +220,8 @@ VIRTQ_TEMPLATE int virtq_split_driver_long(struct virtq_split_driver *q, unsigne
     if (plain && VIRTQ_LIKELY(virtq_split_driver_tabled(q, how, view, buffer))) {
         return VIRTQ_OK;
     }
-    if (virtq_split_driver_short(q, how, view, buffer)) {
+    if (view->room != 0u && virtq_split_driver_short(q, how, view, buffer)) {
+        view->room--;
         return VIRTQ_OK;
     }
     virtq_split_driver_look_back(q, view);
@@ -304,23 +298,29 @@ VIRTQ_TEMPLATE int virtq_split_driver_more(struct virtq_split_driver *q, unsigne
 VIRTQ_TEMPLATE int virtq_split_driver_add(struct virtq_split_driver *q, unsigned how,
                                           const struct virtq_buffer *buffers, unsigned count)
 {
+    const struct virtq_buffer *buffer = buffers;
     struct virtq_split_driver_view view;
-    unsigned done = 0;
+    unsigned done;
+    uint32_t room;
     int more = 0;
 
     if (VIRTQ_UNLIKELY(q->core.fault.reason != (uint32_t)VIRTQ_REASON_NONE)) {
         return VIRTQ_EBROKEN;
     }
     virtq_split_driver_look_at(q, &view);
-    /* Not more than are free: the others' lines are the device's. */
-    virtq_hint_free(view.desc, view.head, count < view.room ? count : view.room, view.mask, how);
-    while (done < count && virtq_split_driver_short(q, how, &view, &buffers[done])) {
+    /* Not more than are free: the others' lines are the device's. And room for those is room enough
+     * in the short way. */
+    room = count < view.room ? count : view.room;
+    virtq_hint_free(view.desc, view.head, room, view.mask, how);
+    for (const uint32_t end = view.added + room;
+         view.added != end && virtq_split_driver_short(q, how, &view, buffer); buffer++) {
         VIRTQ_OPAQUE(view.added);
-        done++;
     }
+    done = (uint16_t)(view.added - q->added);
+    view.room -= done;
     virtq_split_driver_look_back(q, &view);
     if (VIRTQ_UNLIKELY(done < count)) {
-        more = virtq_split_driver_more(q, how, &buffers[done], count - done);
+        more = virtq_split_driver_more(q, how, buffer, count - done);
         done += more > 0 ? (unsigned)more : 0u;
     }
     q->core.unpublished += done;

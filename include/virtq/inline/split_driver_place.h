@@ -89,12 +89,9 @@ VIRTQ_TEMPLATE void virtq_split_driver_commit(struct virtq_split_driver *q, unsi
                                               const struct virtq_buffer *buffer, uint16_t slots,
                                               uint16_t last, uint16_t next, uint64_t writable)
 {
-    struct virtq_driver_entry *entry = &q->core.entries[q->head];
+    const uint32_t bytes = writable > UINT32_MAX ? UINT32_MAX : (uint32_t)writable;
 
-    entry->cookie = buffer->cookie;
-    entry->writable = writable > UINT32_MAX ? UINT32_MAX : (uint32_t)writable;
-    entry->slots = slots;
-    entry->last = last;
+    virtq_driver_core_note(&q->core.entries[q->head], buffer->cookie, bytes, slots, last);
     virtq_split_driver_offer(q, how, q->head);
     q->head = next;
     q->added++;
