@@ -4,8 +4,6 @@
 #ifndef VIRTQ_EXAMPLES_SERVE_H
 #define VIRTQ_EXAMPLES_SERVE_H
 
-#include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,22 +57,6 @@ static inline void serve_close(struct virtq_vhost_user_server *server)
 {
     virtq_vhost_user_server_fini(server);
     free(server);
-}
-
-/* Serves whoever connects, until a signal asks to end. */
-static inline int serve_all(struct virtq_vhost_user_server *server, int signals)
-{
-    struct pollfd ready[] = {{virtq_vhost_user_server_fd(server), POLLIN, 0}, {signals, POLLIN, 0}};
-    int result = 0;
-
-    while (result == 0 && ready[1].revents == 0) {
-        const int count = poll(ready, 2, -1);
-
-        if (count > 0 && ready[0].revents != 0 && ready[1].revents == 0) {
-            result = virtq_vhost_user_server_process(server);
-        }
-    }
-    return result;
 }
 
 #endif

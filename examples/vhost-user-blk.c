@@ -13,35 +13,24 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <linux/magic.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/vfs.h>
 #include <unistd.h>
+#include <virtq/host/blk_server.h>
 #include <virtq/host/blk_uring.h>
 #include <virtq/host/vhost_user_fault.h>
 #include <virtq/virtq.h>
 
 #include "serve.h"
 
-enum { RING_SIZE = 1024, SEGMENTS = 254, RINGS_MAX = 64 };
-
-struct ring {
-    struct virtq_blk_ring *is; /* NULL: it does not run. */
-    struct virtq_blk_uring uring;
-    pthread_t thread;
-};
+enum { RING_SIZE = 1024, SEGMENTS = 254, RINGS_MAX = 64, URING_DEPTH = 128 };
 
 struct disk {
     struct virtq_blk_disk is;
-    struct virtq_vhost_user_server *server;
-    int file;
     int read_only, sync, log;
-    bool waits;      /* The file may have to be waited for. */
-    uint32_t polls;  /* How often a ring is looked at before its thread sleeps. */
-    uint32_t stable; /* VIRTQ_BLK_RING_STABLE for a driver that does not flush. */
-    unsigned char config[VIRTQ_BLK_CONFIG_SIZE];
-    struct ring rings[RINGS_MAX];
+    bool waits; /* The file may have to be waited for. */
+    pthread_t threads[RINGS_MAX];
+    struct virtq_blk_uring urings[RINGS_MAX];
 };
 
 static void *ring_thread(void *ring)
@@ -50,114 +39,44 @@ static void *ring_thread(void *ring)
     return NULL;
 }
 
-static int started(void *opaque, uint32_t index)
-{
-    struct virtq_blk_ring_config config = VIRTQ_BLK_RING_CONFIG_INIT;
-    struct disk *disk = opaque;
-    struct ring *ring = &disk->rings[index];
-    void *memory;
-
-    config.backend = virtq_vhost_user_server_backend(disk->server);
-    config.index = index;
-    config.disk = &disk->is;
-    config.file = disk->file;
-    config.flags = disk->stable | (disk->log ? VIRTQ_BLK_RING_LOCATE : 0u);
-    config.polls = disk->polls;
-    if (disk->waits && virtq_blk_uring_init(&ring->uring, config.depth) == 0) {
-        config.carrier = virtq_blk_uring_carrier();
-        config.carrier_opaque = &ring->uring;
-    }
-    memory = aligned_alloc(VIRTQ_CACHE_LINE, virtq_blk_ring_size(&config));
-    if (virtq_blk_ring_init(memory, virtq_blk_ring_size(&config), &config, &ring->is) == 0) {
-        if (pthread_create(&ring->thread, NULL, ring_thread, ring->is) == 0) {
-            return 0;
-        }
-        virtq_blk_ring_fini(ring->is);
-        ring->is = NULL;
-    }
-    virtq_blk_uring_fini(&ring->uring);
-    free(memory);
-    return -1;
-}
-
-static void wake(void *opaque, uint32_t index)
-{
-    virtq_blk_ring_wake(((struct disk *)opaque)->rings[index].is);
-}
-
-/* The thread ends when nothing is in flight any more. */
-static void stopping(void *opaque, uint32_t index)
+static int start(void *opaque, uint32_t index, struct virtq_blk_ring *ring)
 {
     struct disk *disk = opaque;
-    struct ring *ring = &disk->rings[index];
+    struct virtq_blk_uring *uring = &disk->urings[index];
+
+    int result = 0;
+
+    if (disk->waits && virtq_blk_uring_init(uring, URING_DEPTH) == 0) {
+        result = virtq_blk_ring_carry(ring, virtq_blk_uring_carrier(), uring);
+    }
+    if (result == 0) {
+        result = pthread_create(&disk->threads[index], NULL, ring_thread, ring);
+    }
+    if (result != 0) {
+        virtq_blk_uring_fini(uring);
+    }
+    return result;
+}
+
+static void join(void *opaque, uint32_t index, struct virtq_blk_ring *ring)
+{
+    struct disk *disk = opaque;
     struct virtq_blk_ring_counters counters;
 
-    virtq_blk_ring_stop(ring->is);
-    (void)pthread_join(ring->thread, NULL);
-    virtq_blk_ring_count(ring->is, &counters);
+    (void)pthread_join(disk->threads[index], NULL);
+    virtq_blk_ring_count(ring, &counters);
     if (disk->log) {
         printf("ring %u: %" PRIu64 " buffers, %" PRIu64 " bad, from %#" PRIx64 " to %#" PRIx64 "\n",
                index, counters.popped, counters.bad, counters.lowest, counters.highest);
     }
-    virtq_blk_ring_fini(ring->is);
-    virtq_blk_uring_fini(&ring->uring);
-    free(ring->is);
-    ring->is = NULL;
-}
-
-/* Whatever is read or written there now, is not any more when this returns. */
-static void withdrawn(void *opaque, virtq_addr_t first, virtq_addr_t last)
-{
-    struct disk *disk = opaque;
-
-    (void)first, (void)last;
-    for (uint32_t i = 0; i < disk->is.queues; i++) {
-        if (disk->rings[i].is != NULL) {
-            virtq_blk_ring_drain(disk->rings[i].is);
-        }
-    }
+    virtq_blk_uring_fini(&disk->urings[index]);
 }
 
 static void features(void *opaque, uint64_t accepted)
 {
-    struct disk *disk = opaque;
-
-    disk->stable = virtq_feature_has(accepted, VIRTIO_BLK_F_FLUSH) ? 0 : VIRTQ_BLK_RING_STABLE;
-    if (disk->log) {
+    if (((struct disk *)opaque)->log) {
         printf("features %#" PRIx64 "\n", accepted);
     }
-}
-
-static int config_read(void *opaque, uint32_t offset, void *data, uint32_t len)
-{
-    memcpy(data, ((struct disk *)opaque)->config + offset, len);
-    return 0;
-}
-
-static int open_disk(struct disk *disk, const char *path)
-{
-    struct statfs system;
-    off_t size;
-
-    disk->file = open(path, (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-    size = disk->file < 0 ? -1 : lseek(disk->file, 0, SEEK_END);
-    if (size < 0 || fstatfs(disk->file, &system) != 0) {
-        perror(path);
-        return -1;
-    }
-    disk->waits = !disk->sync && system.f_type != TMPFS_MAGIC && system.f_type != RAMFS_MAGIC;
-    disk->is.sectors = (uint64_t)size / VIRTQ_BLK_SECTOR;
-    disk->is.segments_max = SEGMENTS;
-    disk->is.features = VIRTQ_FEATURE(VIRTIO_BLK_F_SEG_MAX) | VIRTQ_FEATURE(VIRTIO_BLK_F_BLK_SIZE) |
-                        VIRTQ_FEATURE(VIRTIO_BLK_F_FLUSH) | VIRTQ_FEATURE(VIRTIO_BLK_F_MQ);
-    disk->is.features |= disk->read_only ? VIRTQ_FEATURE(VIRTIO_BLK_F_RO)
-                                         : VIRTQ_FEATURE(VIRTIO_BLK_F_DISCARD) |
-                                               VIRTQ_FEATURE(VIRTIO_BLK_F_WRITE_ZEROES);
-    if (virtq_blk_disk_config(&disk->is, disk->config) != 0) {
-        fprintf(stderr, "vhost-user-blk: no such size of a block, or no queues\n");
-        return -1;
-    }
-    return 0;
 }
 
 static const char usage[] =
@@ -174,7 +93,7 @@ static const char usage[] =
     "  --help              this text\n"
     "Ends in order on SIGINT and SIGTERM. Exit codes: 0 ended; 1 an error; 2 wrong usage.\n";
 
-static void options(struct disk *disk, struct virtq_vhost_user_backend_config *config, int argc,
+static void options(struct disk *disk, struct virtq_blk_server_config *config, int argc,
                     char **argv)
 {
     enum { OF_NONE, OF_QUEUES, OF_BLOCK, OF_POLLS, OF_SERIAL, OF_ONLY };
@@ -189,7 +108,7 @@ static void options(struct disk *disk, struct virtq_vhost_user_backend_config *c
                                    {"sync", no_argument, &disk->sync, 1},
                                    {"help", no_argument, &help, 1},
                                    {NULL, 0, NULL, 0}};
-    uint32_t *const numbers[] = {NULL, &disk->is.queues, &disk->is.block_size, &disk->polls};
+    uint32_t *const numbers[] = {NULL, &disk->is.queues, &disk->is.block_size, &config->ring.polls};
     static const unsigned long most[] = {0, RINGS_MAX, 65536, UINT32_MAX};
     bool good = true;
     int name;
@@ -206,9 +125,9 @@ static void options(struct disk *disk, struct virtq_vhost_user_backend_config *c
             good = *optarg >= '0' && *optarg <= '9' && *rest == '\0' && value <= most[name];
             *numbers[name] = (uint32_t)value;
         } else if (name == OF_ONLY) {
-            good = sscanf(optarg, "%" SCNx64 ":%" SCNx64, &config->window_first,
-                          &config->window_size) == 2 &&
-                   config->window_size != 0;
+            good = sscanf(optarg, "%" SCNx64 ":%" SCNx64, &config->backend.window_first,
+                          &config->backend.window_size) == 2 &&
+                   config->backend.window_size != 0;
         } else {
             good = name == OF_NONE;
         }
@@ -219,45 +138,60 @@ static void options(struct disk *disk, struct virtq_vhost_user_backend_config *c
     }
 }
 
-int main(int argc, char **argv)
+/* Serves the disk until a signal asks to end. */
+static int serve(const struct virtq_blk_server_config *config)
 {
-    static const struct virtq_vhost_user_ops ops = {.size = sizeof(ops),
-                                                    .features = features,
-                                                    .started = started,
-                                                    .stopping = stopping,
-                                                    .wake = wake,
-                                                    .withdrawn = withdrawn,
-                                                    .config_read = config_read,
-                                                    .refused = serve_refused};
-    static struct disk disk = {.is = VIRTQ_BLK_DISK_INIT, .polls = 32};
-    struct virtq_vhost_user_backend_config config = VIRTQ_VHOST_USER_BACKEND_CONFIG_INIT;
+    const size_t size = virtq_blk_server_size(config);
+    void *memory = aligned_alloc(VIRTQ_CACHE_LINE, size);
+    struct virtq_vhost_user_server *server;
     int result = -1;
 
+    if (size == 0) {
+        fprintf(stderr, "vhost-user-blk: no such size of a block, or no queues\n");
+    } else if (memory == NULL || virtq_blk_server_init(memory, size, config, &server) != 0) {
+        perror(config->server.path);
+    } else {
+        result = virtq_vhost_user_server_run(server, serve_signals());
+        virtq_vhost_user_server_fini(server);
+    }
+    free(memory);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct virtq_blk_server_ops ops = {sizeof(ops), start, join, features,
+                                                    serve_refused};
+    static struct disk disk = {.is = VIRTQ_BLK_DISK_INIT};
+    struct virtq_blk_server_config config = VIRTQ_BLK_SERVER_CONFIG_INIT;
+    int result;
+
     disk.is.queues = 4;
+    disk.is.segments_max = SEGMENTS;
     memcpy(disk.is.serial, "virtq", 5);
     options(&disk, &config, argc, argv);
-    if (open_disk(&disk, argv[optind + 1]) != 0) {
+    config.ring.file =
+        virtq_blk_disk_open(&disk.is, argv[optind + 1], disk.read_only ? O_RDONLY : O_RDWR);
+    if (config.ring.file < 0) {
+        perror(argv[optind + 1]);
         return EXIT_FAILURE;
     }
-    config.features = disk.is.features | VIRTQ_FEATURE(VIRTIO_F_VERSION_1) |
-                      VIRTQ_FEATURE(VIRTIO_F_RING_PACKED) | VIRTQ_FEATURE(VIRTIO_F_INDIRECT_DESC) |
-                      VIRTQ_FEATURE(VIRTIO_F_EVENT_IDX) | VIRTQ_FEATURE(VIRTIO_F_IN_ORDER) |
-                      VIRTQ_FEATURE(VIRTIO_F_ACCESS_PLATFORM);
-    config.queue_count = disk.is.queues;
-    config.queue_size = RING_SIZE;
-    config.table_max = RING_SIZE; /* Linux takes no notice of how small a ring is. */
-    config.config_size = VIRTQ_BLK_CONFIG_SIZE;
+    disk.waits = !disk.sync && virtq_blk_file_waits(config.ring.file);
+    config.ring.disk = &disk.is;
+    config.ring.flags = disk.log ? VIRTQ_BLK_RING_LOCATE : 0;
+    config.server.path = argv[optind];
+    config.backend.features =
+        VIRTQ_FEATURE(VIRTIO_F_VERSION_1) | VIRTQ_FEATURE(VIRTIO_F_RING_PACKED) |
+        VIRTQ_FEATURE(VIRTIO_F_INDIRECT_DESC) | VIRTQ_FEATURE(VIRTIO_F_EVENT_IDX) |
+        VIRTQ_FEATURE(VIRTIO_F_IN_ORDER) | VIRTQ_FEATURE(VIRTIO_F_ACCESS_PLATFORM);
+    config.backend.queue_size = RING_SIZE;
+    config.backend.table_max = RING_SIZE; /* Linux takes no notice of how small a ring is. */
+    /* A front-end that makes its memory shorter ends its own connection, and not this program. */
+    config.backend.flags = virtq_vhost_user_fault_install() == 0 ? VIRTQ_VHOST_USER_CATCH : 0;
     config.ops = &ops;
     config.opaque = &disk;
-    /* A front-end that makes its memory shorter ends its own connection, and not this program. */
-    config.flags |= virtq_vhost_user_fault_install() == 0 ? VIRTQ_VHOST_USER_CATCH : 0u;
-    config.flags |= VIRTQ_VHOST_USER_RECORDED; /* After a crash the next one goes on. */
-    disk.server = serve_open(argv[optind], &config);
-    if (disk.server != NULL) {
-        result = serve_all(disk.server, serve_signals());
-        serve_close(disk.server);
-    }
-    if (!disk.read_only && fdatasync(disk.file) != 0) {
+    result = serve(&config);
+    if (!disk.read_only && fdatasync(config.ring.file) != 0) {
         perror(argv[optind + 1]);
         result = -1;
     }

@@ -11,6 +11,7 @@
  * Nothing is lost between two that are there: a packet that finds no buffer at the other port stays
  * in its sender's ring, whose driver then waits. */
 #define _GNU_SOURCE
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <virtq/virtq.h>

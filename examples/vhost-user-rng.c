@@ -10,6 +10,7 @@
  *
  * Buffers are served by the thread that reads the front-end's messages. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <sys/random.h>
@@ -122,7 +123,7 @@ int main(int argc, char **argv)
     config.opaque = &server;
     server = serve_open(argv[optind], &config);
     if (server != NULL) {
-        result = serve_all(server, serve_signals());
+        result = virtq_vhost_user_server_run(server, serve_signals());
         serve_close(server);
     }
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

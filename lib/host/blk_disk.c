@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
+#include "virtq/error.h"
 #include "virtq/feature.h"
 #include "virtq/host/blk.h"
 
@@ -63,4 +69,36 @@ VIRTQ_API int virtq_blk_disk_config(const struct virtq_blk_disk *disk, unsigned 
         config[WRITE_ZEROES_MAY_UNMAP] = 1;
     }
     return VIRTQ_OK;
+}
+
+VIRTQ_API int virtq_blk_disk_open(struct virtq_blk_disk *disk, const char *path, int flags)
+{
+    const int access = flags & O_ACCMODE;
+    const int file = open(path, access | O_CLOEXEC);
+    const off_t size = file < 0 ? -1 : lseek(file, 0, SEEK_END);
+
+    if (size < 0) {
+        const int system = errno;
+
+        if (file >= 0) {
+            (void)close(file);
+        }
+        errno = system;
+        return VIRTQ_EINVAL;
+    }
+    disk->sectors = (uint64_t)size / VIRTQ_BLK_SECTOR;
+    disk->features = VIRTQ_FEATURE(VIRTIO_BLK_F_SEG_MAX) | VIRTQ_FEATURE(VIRTIO_BLK_F_BLK_SIZE) |
+                     VIRTQ_FEATURE(VIRTIO_BLK_F_FLUSH) | VIRTQ_FEATURE(VIRTIO_BLK_F_MQ);
+    disk->features |= access == O_RDONLY ? VIRTQ_FEATURE(VIRTIO_BLK_F_RO)
+                                         : VIRTQ_FEATURE(VIRTIO_BLK_F_DISCARD) |
+                                               VIRTQ_FEATURE(VIRTIO_BLK_F_WRITE_ZEROES);
+    return file;
+}
+
+VIRTQ_API int virtq_blk_file_waits(int file)
+{
+    struct statfs system;
+
+    return fstatfs(file, &system) != 0 ||
+           (system.f_type != TMPFS_MAGIC && system.f_type != RAMFS_MAGIC);
 }

@@ -36,12 +36,6 @@ struct virtq_blk_ring {
     uint32_t runs;
 };
 
-static bool carries(const struct virtq_blk_carrier_ops *carrier)
-{
-    return carrier->size >= sizeof(*carrier) && carrier->begin != NULL && carrier->submit != NULL &&
-           carrier->next != NULL && carrier->fd != NULL;
-}
-
 VIRTQ_API size_t virtq_blk_ring_size(const struct virtq_blk_ring_config *config)
 {
     struct virtq_blk_queue_config queue = VIRTQ_BLK_QUEUE_CONFIG_INIT;
@@ -52,7 +46,7 @@ VIRTQ_API size_t virtq_blk_ring_size(const struct virtq_blk_ring_config *config)
     queue.pieces = config->pieces;
     size = virtq_blk_queue_size(&queue);
     if (config->struct_size != sizeof(*config) || size == 0 || config->burst == 0 ||
-        (config->flags & ~known) != 0 || (config->carrier != NULL && !carries(config->carrier))) {
+        (config->flags & ~known) != 0) {
         return 0;
     }
     return virtq_priv_align_up(sizeof(struct virtq_blk_ring)) + virtq_priv_align_up(size);
@@ -92,10 +86,6 @@ VIRTQ_API int virtq_blk_ring_init(void *memory, size_t size,
     memset(made, 0, sizeof(*made));
     made->backend = config->backend;
     made->device = virtq_vhost_user_vring_device(config->backend, config->index);
-    if (config->carrier != NULL) {
-        made->carrier = *config->carrier;
-    }
-    made->carrier_opaque = config->carrier_opaque;
     made->index = config->index;
     made->run_flags = (config->flags & (uint32_t)VIRTQ_BLK_RING_STABLE) != 0 ? VIRTQ_BLK_STABLE : 0;
     made->burst = config->burst;
@@ -114,6 +104,18 @@ VIRTQ_API int virtq_blk_ring_init(void *memory, size_t size,
         return VIRTQ_ENOMEM;
     }
     *ring = made;
+    return VIRTQ_OK;
+}
+
+VIRTQ_API int virtq_blk_ring_carry(struct virtq_blk_ring *ring,
+                                   const struct virtq_blk_carrier_ops *carrier, void *opaque)
+{
+    if (carrier->size < sizeof(*carrier) || carrier->begin == NULL || carrier->submit == NULL ||
+        carrier->next == NULL || carrier->fd == NULL) {
+        return VIRTQ_EINVAL;
+    }
+    ring->carrier = *carrier;
+    ring->carrier_opaque = opaque;
     return VIRTQ_OK;
 }
 

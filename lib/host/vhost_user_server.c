@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -178,6 +179,26 @@ VIRTQ_API int virtq_vhost_user_server_process(struct virtq_vhost_user_server *se
         (void)watch_listener(server, EPOLL_CTL_MOD, EPOLLIN);
     }
     return VIRTQ_OK;
+}
+
+VIRTQ_API int virtq_vhost_user_server_run(struct virtq_vhost_user_server *server, int end)
+{
+    struct pollfd ready[] = {{server->epoll, POLLIN, 0}, {end, POLLIN, 0}};
+    int result = VIRTQ_OK;
+
+    for (;;) {
+        const int count = poll(ready, 2, -1);
+
+        if (count > 0 && ready[1].revents != 0) {
+            return VIRTQ_OK;
+        }
+        if (count > 0) {
+            result = virtq_vhost_user_server_process(server);
+        }
+        if (result != VIRTQ_OK) {
+            return result;
+        }
+    }
 }
 
 VIRTQ_API struct virtq_vhost_user_backend *virtq_vhost_user_server_backend(

@@ -39,5 +39,6 @@ shorter() {
 }
 
 shorter vhost-user-drive 200
+shorter vhost-user-blk 300
 [ "$count" -ge 4 ] || fail "only $count examples"
 echo "$count examples"

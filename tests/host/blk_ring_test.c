@@ -38,6 +38,7 @@ struct stand {
     pthread_t thread;
     struct carrier carrier;
     bool running;
+    bool carried;
     unsigned release; /* Permits that are given when it is to stop. */
     struct virtq_blk_ring_counters counters;
     unsigned char *status[SLOTS];
@@ -145,6 +146,8 @@ static int started(void *opaque, uint32_t index)
     cr_assert_eq(virtq_blk_ring_init(stand.memory, virtq_blk_ring_size(&stand.config),
                                      &stand.config, &stand.ring),
                  0);
+    cr_assert(!stand.carried ||
+              virtq_blk_ring_carry(stand.ring, &carrier_ops, &stand.carrier) == 0);
     stand.running = pthread_create(&stand.thread, NULL, ring_thread, stand.ring) == 0;
     cr_assert(stand.running);
     return 0;
@@ -219,8 +222,7 @@ static void stand_open(uint64_t features)
 static void stand_carried(uint64_t features)
 {
     stand_describe();
-    stand.config.carrier = &carrier_ops;
-    stand.config.carrier_opaque = &stand.carrier;
+    stand.carried = true;
     stand_open(features);
 }
 
@@ -357,8 +359,7 @@ Test(host_blk_ring, a_carrier_has_what_would_be_waited_for_and_ends_it_in_any_or
 {
     for (unsigned shape = 0; shape < 4; shape++) {
         stand_describe();
-        stand.config.carrier = &carrier_ops;
-        stand.config.carrier_opaque = &stand.carrier;
+        stand.carried = true;
         stand.carrier.reverse = shape >= 2;
         stand_open(shape % 2 == 0 ? VERSION_1 : VERSION_1 | PACKED);
         for (unsigned i = 0; i < 6; i++) {
@@ -413,8 +414,7 @@ Test(host_blk_ring,
      a_carrier_that_is_full_is_done_without_and_one_that_cannot_submit_is_asked_again)
 {
     stand_describe();
-    stand.config.carrier = &carrier_ops;
-    stand.config.carrier_opaque = &stand.carrier;
+    stand.carried = true;
     stand.config.polls = 0;
     stand.carrier.refusals = 1;
     stand.carrier.failures = 5;
@@ -533,8 +533,7 @@ Test(host_blk_ring, a_burst_is_told_once_and_a_longer_one_now_and_then)
 Test(host_blk_ring, no_more_are_in_flight_than_there_is_room_for)
 {
     stand_describe();
-    stand.config.carrier = &carrier_ops;
-    stand.config.carrier_opaque = &stand.carrier;
+    stand.carried = true;
     stand.config.depth = 2;
     stand_open(VERSION_1);
     for (unsigned i = 0; i < 6; i++) {
@@ -598,9 +597,25 @@ Test(host_blk_ring, a_broken_ring_is_told_once_and_ends_in_order)
     cr_assert_eq(close(err), 0);
 }
 
+Test(host_blk_ring, a_carrier_that_lacks_a_function_is_none)
+{
+    stand_carried(VERSION_1);
+    end_thread();
+    for (unsigned i = 0; i < 5; i++) {
+        struct virtq_blk_carrier_ops ops = carrier_ops;
+
+        ops.size -= i == 0 ? 8 : 0;
+        ops.begin = i == 1 ? NULL : ops.begin;
+        ops.submit = i == 2 ? NULL : ops.submit;
+        ops.next = i == 3 ? NULL : ops.next;
+        ops.fd = i == 4 ? NULL : ops.fd;
+        cr_assert_eq(virtq_blk_ring_carry(stand.ring, &ops, NULL), VIRTQ_EINVAL, "%u", i);
+    }
+    stand_close();
+}
+
 Test(host_blk_ring, an_illegal_configuration_makes_nothing)
 {
-    struct virtq_blk_carrier_ops incomplete[5];
     struct virtq_blk_ring_config legal;
     struct virtq_blk_ring *ring = NULL;
     unsigned char *memory;
@@ -612,16 +627,8 @@ Test(host_blk_ring, an_illegal_configuration_makes_nothing)
     size = virtq_blk_ring_size(&legal);
     cr_assert(size != 0 && size % VIRTQ_CACHE_LINE == 0);
     memory = aligned_alloc(VIRTQ_CACHE_LINE, size);
-    for (unsigned i = 0; i < 5; i++) {
-        incomplete[i] = carrier_ops;
-    }
-    incomplete[0].size -= 8;
-    incomplete[1].begin = NULL;
-    incomplete[2].submit = NULL;
-    incomplete[3].next = NULL;
-    incomplete[4].fd = NULL;
     before = process_fds();
-    for (unsigned i = 0; i < 16; i++) {
+    for (unsigned i = 0; i < 11; i++) {
         struct virtq_blk_ring_config config = legal;
 
         config.struct_size -= i == 0 ? 8 : 0;
@@ -629,15 +636,14 @@ Test(host_blk_ring, an_illegal_configuration_makes_nothing)
         config.pieces = i == 2 ? 2 : config.pieces;
         config.burst = i == 3 ? 0 : config.burst;
         config.flags = i == 4 ? 4 : 0;
-        config.carrier = i >= 5 && i < 10 ? &incomplete[i - 5] : config.carrier;
-        cr_assert_eq(virtq_blk_ring_size(&config) != 0, i >= 10, "%u", i);
-        config.backend = i == 10 ? NULL : config.backend;
-        config.disk = i == 11 ? NULL : config.disk;
-        config.file = i == 12 ? -1 : config.file;
-        config.index = i == 13 ? 1 : 0; /* It does not run. */
-        cr_assert_eq(virtq_blk_ring_init(memory + (i == 14 ? 8 : 0), i == 15 ? size - 1 : size,
+        cr_assert_eq(virtq_blk_ring_size(&config) != 0, i >= 5, "%u", i);
+        config.backend = i == 5 ? NULL : config.backend;
+        config.disk = i == 6 ? NULL : config.disk;
+        config.file = i == 7 ? -1 : config.file;
+        config.index = i == 8 ? 1 : 0; /* It does not run. */
+        cr_assert_eq(virtq_blk_ring_init(memory + (i == 9 ? 8 : 0), i == 10 ? size - 1 : size,
                                          &config, &ring),
-                     i == 15 ? VIRTQ_ENOMEM : VIRTQ_EINVAL, "%u", i);
+                     i == 10 ? VIRTQ_ENOMEM : VIRTQ_EINVAL, "%u", i);
         cr_assert(ring == NULL, "%u", i);
     }
     cr_assert_eq(virtq_blk_ring_init(NULL, size, &legal, &ring), VIRTQ_EINVAL);

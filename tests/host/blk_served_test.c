@@ -2,6 +2,7 @@
 /* examples/vhost-user-blk, run as a program of its own and driven through its socket: requests of
  * all kinds at once, in every shape of a ring, with io_uring and without; hostile ones among them.
  * In the end the image holds what was written. */
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 

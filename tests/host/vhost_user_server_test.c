@@ -400,3 +400,56 @@ Test(host_server, a_path_where_somebody_listens_is_not_taken)
     cr_assert_eq(serve(&stand), 0);
     stand_close(&stand);
 }
+
+/* Asks to end. */
+static void asked(void *opaque, uint64_t features)
+{
+    struct stand *s = (struct stand *)(void *)((unsigned char *)opaque - offsetof(struct stand, f));
+    const uint64_t one = 1;
+
+    cr_assert_eq(features, VERSION_1);
+    cr_assert_eq(write(s->f.kick[0], &one, sizeof(one)), (ssize_t)sizeof(one));
+}
+
+Test(host_server, it_is_run_until_somebody_asks_to_end)
+{
+    static const struct virtq_vhost_user_ops ops = {.size = sizeof(ops), .features = asked};
+    uint64_t one = 0;
+    int end;
+
+    describe(&stand);
+    stand.device.ops = &ops;
+    cr_assert_eq(serve(&stand), 0);
+    end = stand.f.kick[0] = eventfd(0, EFD_CLOEXEC);
+    /* Two come and go; the third one has the device asked. */
+    for (unsigned i = 0; i < 2; i++) {
+        const int fd = enter(&stand);
+
+        ask(fd);
+        cr_assert_eq(close(fd), 0);
+    }
+    stand.f.socket = enter(&stand);
+    one = VERSION_1;
+    frontend_put(&stand.f, VHOST_USER_SET_FEATURES, 0, &one, sizeof(one), NULL, 0);
+    cr_assert_eq(virtq_vhost_user_server_run(stand.server, end), 0);
+    cr_assert(virtq_vhost_user_server_backend(stand.server) != NULL);
+    /* It was not read: it ends at once. */
+    cr_assert_eq(virtq_vhost_user_server_run(stand.server, end), 0);
+    cr_assert(read(end, &one, sizeof(one)) == (ssize_t)sizeof(one) && one == 1);
+    cr_assert(close(end) == 0 && close(stand.f.socket) == 0);
+    stand_close(&stand);
+}
+
+Test(host_server, it_is_not_run_on_when_somebody_cannot_be_served)
+{
+    int end = eventfd(0, EFD_CLOEXEC);
+    int fd;
+
+    describe(&stand);
+    stand.device.flags = VIRTQ_VHOST_USER_CATCH;
+    cr_assert_eq(serve(&stand), 0);
+    fd = enter(&stand);
+    cr_assert_eq(virtq_vhost_user_server_run(stand.server, end), VIRTQ_EINVAL);
+    cr_assert(close(fd) == 0 && close(end) == 0);
+    stand_close(&stand);
+}

@@ -152,6 +152,22 @@ enum virtq_blk_run_flag {
                                was offered VIRTIO_BLK_F_FLUSH and did not accept it. */
 };
 
+/** @brief Opens a file or a block device to be a disk, and says what disk that is: its size, and
+ * the features that virtq_blk_request_run() can carry out on it.
+ * @param disk  `sectors` and `features` are the result
+ * @param path  the file
+ * @param flags O_RDWR, or O_RDONLY: the driver cannot write
+ * @return a descriptor, the caller's; VIRTQ_EINVAL: it cannot be opened, or has no size. Then
+ * `errno` holds the system's error, and `disk` is as it was. Any thread. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_blk_disk_open(struct virtq_blk_disk *disk, const char *path,
+                                                   int flags);
+
+/** @brief Whether what a file holds may have to be waited for: if not, a carrier (blk_ring.h) costs
+ * and brings nothing.
+ * @param file a descriptor
+ * @return 0: it is all in memory (tmpfs, ramfs); 1: it may lie elsewhere. Any thread. */
+VIRTQ_API int virtq_blk_file_waits(int file);
+
 /** @brief The configuration space of a disk, as the driver sees it.
  * @param disk   what it is
  * @param config result: #VIRTQ_BLK_CONFIG_SIZE bytes; untouched on an error

@@ -39,24 +39,24 @@ struct virtq_blk_ring;
 struct virtq_blk_carrier_ops {
     /** sizeof(struct virtq_blk_carrier_ops) of whoever fills the table. */
     size_t size;
-    /** @brief Begins a read, a write or a flush, or keeps it until `submit`. @param carrier as in
-     * the configuration @param request one of VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT and
+    /** @brief Begins a read, a write or a flush, or keeps it until `submit`. @param carrier as
+     * given to virtq_blk_ring_carry() @param request one of VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT and
      * VIRTIO_BLK_T_FLUSH, to go on at virtq_blk_request::done; not to be changed @param file the
      * disk's @param vector where its data lies; stays until the request has come to its end @param
      * count entries; 0 for a flush @param flags 0 or VIRTQ_BLK_STABLE @return 1: it will come out
      * of `next`; 0: it cannot be begun now, and is waited for instead */
     int (*begin)(void *carrier, struct virtq_blk_request *request, int file, struct iovec *vector,
                  unsigned count, uint32_t flags);
-    /** @brief Nothing more is begun for now: what was kept is to be under way. @param carrier as in
-     * the configuration @return 0; anything else: not all is, call again */
+    /** @brief Nothing more is begun for now: what was kept is to be under way. @param carrier the
+     * ring's @return 0; anything else: not all is, call again */
     int (*submit)(void *carrier);
     /** @brief Takes a request that has come to its end; in any order. What it has left undone is
-     * done by waiting. @param carrier as in the configuration @param result result: bytes that were
+     * done by waiting. @param carrier the ring's @param result result: bytes that were
      * moved, or an error of the system, below zero @return the request, or NULL: there is none now
      */
     struct virtq_blk_request *(*next)(void *carrier, int64_t *result);
-    /** @brief Where to wait for requests to come to their end. @param carrier as in the
-     * configuration @return a descriptor that is readable when `next` has one */
+    /** @brief Where to wait for requests to come to their end. @param carrier the ring's @return a
+     * descriptor that is readable when `next` has one */
     int (*fd)(void *carrier);
 };
 
@@ -82,15 +82,12 @@ struct virtq_blk_ring_config {
     uint32_t burst;     /**< How many are done before the driver is told of them, at least 1. */
     uint32_t polls;     /**< How often the ring is looked at in vain before its thread sleeps. */
     uint32_t reserved_; /**< Zero. */
-    const struct virtq_blk_carrier_ops *carrier; /**< Copied; NULL: each request is waited for. */
-    void *carrier_opaque;                        /**< Handed to each of its functions. */
 };
 
 /** @brief The initial value of a struct virtq_blk_ring_config. */
-#define VIRTQ_BLK_RING_CONFIG_INIT                                                              \
-    {                                                                                           \
-        sizeof(struct virtq_blk_ring_config), NULL, NULL, 0, -1, 0, 128, 1024, 16, 32, 0, NULL, \
-            NULL                                                                                \
+#define VIRTQ_BLK_RING_CONFIG_INIT                                                       \
+    {                                                                                    \
+        sizeof(struct virtq_blk_ring_config), NULL, NULL, 0, -1, 0, 128, 1024, 16, 32, 0 \
     }
 
 /** @brief What a ring has done. */
@@ -121,6 +118,17 @@ VIRTQ_API size_t virtq_blk_ring_size(const struct virtq_blk_ring_config *config)
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_blk_ring_init(void *memory, size_t size,
                                                    const struct virtq_blk_ring_config *config,
                                                    struct virtq_blk_ring **ring);
+
+/** @brief Has somebody else carry out what would have to be waited for. Without this each request
+ * is waited for.
+ * @param ring    a ring that has not been run yet
+ * @param carrier copied
+ * @param opaque  handed to each of its functions; must stay until virtq_blk_ring_fini()
+ * @return 0, or VIRTQ_EINVAL: a function is missing, and nothing changed. The thread that made the
+ * ring. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_blk_ring_carry(struct virtq_blk_ring *ring,
+                                                    const struct virtq_blk_carrier_ops *carrier,
+                                                    void *opaque);
 
 /** @brief Gives back what a ring holds.
  * @param ring a ring that nobody runs; its memory is the caller's again. Any thread. */

@@ -6,9 +6,8 @@
  * libvirtq-host needs nothing but the C library. Who includes it links with -luring, and includes
  * it first or defines _GNU_SOURCE, as liburing.h wants it.
  *
- *     if (virtq_blk_uring_init(&uring, config.depth) == 0) {
- *         config.carrier = virtq_blk_uring_carrier();
- *         config.carrier_opaque = &uring;
+ *     if (virtq_blk_uring_init(&uring, depth) == 0) {
+ *         virtq_blk_ring_carry(ring, virtq_blk_uring_carrier(), &uring);
  *     }
  *
  * Where there is no liburing.h, or with VIRTQ_NO_LIBURING, virtq_blk_uring_init() says so, and
@@ -137,8 +136,7 @@ static inline void virtq_blk_uring_fini(struct virtq_blk_uring *uring)
     uring->open = 0;
 }
 
-/** @brief What virtq_blk_ring_config::carrier is to be, with the struct virtq_blk_uring as
- * virtq_blk_ring_config::carrier_opaque.
+/** @brief The carrier, for virtq_blk_ring_carry(); the struct virtq_blk_uring is its `opaque`.
  * @return a table that stays; NULL: this header uses no liburing. Any thread. */
 static inline const struct virtq_blk_carrier_ops *virtq_blk_uring_carrier(void)
 {

@@ -9,12 +9,12 @@
  * (vhost_user_backend.h), lets it do what there is to do, and ends it when the connection is over.
  * Whoever connects meanwhile waits in the socket's queue. No thread is started.
  *
+ * Who has no event loop has virtq_vhost_user_server_run() do that:
+ *
  *     config.path = "/tmp/disk.sock";
  *     config.backend = &device;        // what each connection's back-end is like
  *     virtq_vhost_user_server_init(memory, size, &config, &server);
- *     while (poll(virtq_vhost_user_server_fd(server)) and virtq_vhost_user_server_process(server)
- *            == 0) {
- *     }
+ *     virtq_vhost_user_server_run(server, signals);
  *     virtq_vhost_user_server_fini(server);
  *
  * Whatever a front-end does ends its own connection at most.
@@ -92,6 +92,14 @@ VIRTQ_API int virtq_vhost_user_server_fd(const struct virtq_vhost_user_server *s
  * leave. */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_server_process(
     struct virtq_vhost_user_server *server);
+
+/** @brief Waits and calls virtq_vhost_user_server_process(), until somebody asks to end.
+ * @param server a server
+ * @param end    a descriptor that is readable when it is to end, as signalfd() gives; not read
+ * @return 0: it is readable; else what virtq_vhost_user_server_process() says. The thread that
+ * calls process. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_vhost_user_server_run(struct virtq_vhost_user_server *server,
+                                                           int end);
 
 /** @brief Who is being served.
  * @param server a server
