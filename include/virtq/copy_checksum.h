@@ -37,7 +37,7 @@ enum virtq_checksum_variant {
     VIRTQ_CHECKSUM_PORTABLE = 1, /**< 8 bytes at a time, on any machine. */
     VIRTQ_CHECKSUM_SIMD128 = 2,  /**< 16 bytes at a time: SSE2 (x86-64), NEON (aarch64). */
     VIRTQ_CHECKSUM_AVX2 = 3,     /**< 32 bytes at a time (x86-64). */
-    VIRTQ_CHECKSUM_AVX512 = 4    /**< 64 bytes at a time, AVX-512BW (x86-64). */
+    VIRTQ_CHECKSUM_AVX512 = 4    /**< 64 bytes at a time, AVX-512 with VNNI (x86-64). */
 };
 
 /** @brief A sum that goes on. The caller owns the memory; the fields are private. */
@@ -90,16 +90,17 @@ VIRTQ_API uint16_t virtq_checksum_fold(const struct virtq_checksum *checksum);
 
 /** @brief Bytes up to which virtq_checksum_copy_whole() takes one step: a partial sum of so many
  * has room left. */
-#define VIRTQ_CHECKSUM_STEP ((size_t)1 << 20)
+#define VIRTQ_CHECKSUM_STEP ((size_t)1 << 16)
 
 /** @brief What virtq_checksum_copy_whole() does with more bytes than #VIRTQ_CHECKSUM_STEP; takes
  * any number.
- * @param checksum an initialised sum
+ * @param checksum an initialised sum, which stays as it is
  * @param to       first byte of the copy, of any alignment; does not overlap `from`
  * @param from     first byte to copy, of any alignment; each byte is loaded once
  * @param len      bytes, of any number
- * @return as virtq_checksum_fold(). The sum's owner's thread. */
-VIRTQ_API uint16_t virtq_checksum_copy_long(struct virtq_checksum *checksum, void *to,
+ * @return as virtq_checksum_fold(), of these bytes alone. Any thread, while none changes
+ * `checksum`. */
+VIRTQ_API uint16_t virtq_checksum_copy_long(const struct virtq_checksum *checksum, void *to,
                                             const void *from, size_t len);
 
 /** @brief A partial sum as virtq_checksum_fold() gives it.
@@ -121,24 +122,23 @@ VIRTQ_INLINE uint16_t virtq_checksum_fold_word(uint64_t wide)
     return (uint16_t)word;
 }
 
-/** @brief Begins anew, copies, and gives the sum: for what comes in one piece, with one call.
+/** @brief Copies what comes in one piece, and gives its sum, which goes on nowhere.
  *
- * It does what virtq_checksum_reset(), virtq_checksum_copy() and virtq_checksum_fold() do one after
- * another, and the sum may go on afterwards.
- * @param checksum an initialised sum
+ * Of the sum so far, which stays as it is, only the variant is used: to store it takes as long as
+ * to store a line of the copy, or longer where it interrupts stores that cross lines.
+ * @param checksum an initialised sum, which stays as it is
  * @param to       first byte of the copy, of any alignment; does not overlap `from`
  * @param from     first byte to copy, of any alignment; each byte is loaded once
  * @param len      bytes, of any number
- * @return as virtq_checksum_fold(). The sum's owner's thread. */
-VIRTQ_INLINE uint16_t virtq_checksum_copy_whole(struct virtq_checksum *checksum, void *to,
+ * @return as virtq_checksum_fold(), of these bytes alone. Any thread, while none changes
+ * `checksum`. */
+VIRTQ_INLINE uint16_t virtq_checksum_copy_whole(const struct virtq_checksum *checksum, void *to,
                                                 const void *from, size_t len)
 {
     if (VIRTQ_UNLIKELY(len > VIRTQ_CHECKSUM_STEP)) {
         return virtq_checksum_copy_long(checksum, to, from, len);
     }
-    checksum->odd = (uint32_t)(len & 1u);
-    checksum->sum = checksum->copy(to, from, len);
-    return virtq_checksum_fold_word(checksum->sum);
+    return virtq_checksum_fold_word(checksum->copy(to, from, len));
 }
 
 /** @brief Lets a space that stages buffers sum what it copies, in both directions.

@@ -117,12 +117,14 @@ uint16_t virtq_checksum_fold(const struct virtq_checksum *checksum)
     return virtq_checksum_fold_word(checksum->sum);
 }
 
-uint16_t virtq_checksum_copy_long(struct virtq_checksum *checksum, void *to, const void *from,
+uint16_t virtq_checksum_copy_long(const struct virtq_checksum *checksum, void *to, const void *from,
                                   size_t len)
 {
-    virtq_checksum_reset(checksum);
-    virtq_checksum_copy(checksum, to, from, len);
-    return virtq_checksum_fold(checksum);
+    struct virtq_checksum whole = *checksum;
+
+    virtq_checksum_reset(&whole);
+    virtq_checksum_copy(&whole, to, from, len);
+    return virtq_checksum_fold(&whole);
 }
 
 static void copy_and_sum(void *context, void *to, const void *from, size_t len)

@@ -47,14 +47,14 @@ int virtq_priv_has_avx512(void);
  *
  * The carry goes round: modulo 2^64 - 1, and so modulo 0xffff, the sum stays the same. After an odd
  * number of bytes each byte has changed its place in its word, which is what a multiplication by
- * 256 does modulo 0xffff; a partial sum has room for it. */
+ * 256 does modulo 0xffff, and a rotation by 8 bits modulo 2^64 - 1. */
 VIRTQ_TEMPLATE void virtq_priv_checksum_go_on(struct virtq_checksum *checksum, uint64_t part,
                                               size_t len)
 {
     uint64_t sum;
 
     if (checksum->odd != 0) {
-        part <<= 8;
+        part = part << 8 | part >> 56;
     }
     sum = checksum->sum + part;
     checksum->sum = sum + (sum < part);

@@ -7,11 +7,9 @@ typedef int virtq_priv_checksum_avx_unit; /* On another machine there is nothing
 #ifdef __x86_64__
 
 #    define AVX2 __attribute__((target("avx2")))
-#    define AVX512 __attribute__((target("avx512f,avx512bw")))
 
 typedef uint64_t vector128 __attribute__((vector_size(16)));
 typedef uint64_t vector256 __attribute__((vector_size(32)));
-typedef uint64_t vector512 __attribute__((vector_size(64)));
 
 enum {
     XCR0_YMM = 0x06, /* XMM and the upper halves of YMM are saved ... */
@@ -40,14 +38,15 @@ int virtq_priv_has_avx2(void)
 /* The first processors with AVX-512 slow down when it is used; those that have VBMI2 too do not. */
 int virtq_priv_has_avx512(void)
 {
-    const uint32_t needed = VIRTQ_PRIV_LEAF7_EBX_AVX512F | VIRTQ_PRIV_LEAF7_EBX_AVX512BW;
+    const uint32_t basic = VIRTQ_PRIV_LEAF7_EBX_AVX512F | VIRTQ_PRIV_LEAF7_EBX_AVX512BW;
+    const uint32_t later = VIRTQ_PRIV_LEAF7_ECX_VBMI2 | VIRTQ_PRIV_LEAF7_ECX_VNNI;
     struct virtq_priv_cpuid id;
 
     if (!saves(XCR0_ZMM)) {
         return 0;
     }
     id = virtq_priv_cpuid(7);
-    return (id.ebx & needed) == needed && (id.ecx & VIRTQ_PRIV_LEAF7_ECX_VBMI2) != 0;
+    return (id.ebx & basic) == basic && (id.ecx & later) == later;
 }
 
 AVX2 VIRTQ_TEMPLATE vector256 rest256(unsigned char *to, const unsigned char *from, size_t len)
@@ -66,32 +65,6 @@ AVX2 VIRTQ_TEMPLATE uint64_t total256(vector256 all)
 AVX2 uint64_t virtq_priv_checksum_avx2(void *out, const void *in, size_t len)
 {
     VIRTQ_PRIV_CHECKSUM_WIDE(vector256, "+x", rest256, total256);
-}
-
-/* The mask keeps the other bytes from being touched at all, and gives zeros for them. */
-AVX512 VIRTQ_TEMPLATE vector512 rest512(unsigned char *to, const unsigned char *from, size_t len)
-{
-    uint64_t mask = ((uint64_t)1 << len) - 1;
-    vector512 words;
-
-    __asm__ volatile("vmovdqu8 (%[from]), %[words]%{%[mask]%}%{z%}\n\t"
-                     "vmovdqu8 %[words], (%[to])%{%[mask]%}"
-                     : [words] "=&v"(words)
-                     : [from] "r"(from), [to] "r"(to), [mask] "Yk"(mask)
-                     : "memory");
-    return (words & VIRTQ_PRIV_LOW32) + (words >> 32);
-}
-
-AVX512 VIRTQ_TEMPLATE uint64_t total512(vector512 all)
-{
-    return total256((vector256){all[0], all[1], all[2], all[3]} +
-                    (vector256){all[4], all[5], all[6], all[7]});
-}
-
-/* Stores go where they fall: to align them costs more than those that cross a line do. */
-AVX512 uint64_t virtq_priv_checksum_avx512(void *out, const void *in, size_t len)
-{
-    VIRTQ_PRIV_CHECKSUM_WIDE(vector512, "+v", rest512, total512);
 }
 
 #endif

@@ -28,7 +28,8 @@ enum virtq_priv_cpuid_bit {
     VIRTQ_PRIV_LEAF7_EBX_AVX2 = 1 << 5,      /**< AVX2. */
     VIRTQ_PRIV_LEAF7_EBX_AVX512F = 1 << 16,  /**< 64-byte vectors. */
     VIRTQ_PRIV_LEAF7_EBX_AVX512BW = 1 << 30, /**< Masks of bytes. */
-    VIRTQ_PRIV_LEAF7_ECX_VBMI2 = 1 << 6      /**< Of a later generation. */
+    VIRTQ_PRIV_LEAF7_ECX_VBMI2 = 1 << 6,     /**< Of a later generation. */
+    VIRTQ_PRIV_LEAF7_ECX_VNNI = 1 << 11      /**< VPDPWSSD. */
 };
 
 /** @brief Asks the processor.

@@ -105,6 +105,35 @@ Test(copy_checksum, every_length_at_every_alignment_copies_and_sums)
     }
 }
 
+/* It matters where in a line the bytes lie, and how far into a page their copy is from there: a
+ * long copy may begin at its end. */
+Test(copy_checksum, long_copies_sum_wherever_in_lines_and_pages_they_lie)
+{
+    enum { LINE = 64, PAGE = 4096, LONGEST = 4096 };
+    static unsigned char from[LINE + LONGEST];
+    static unsigned char room[PAGE + LONGEST + 2 * MARGIN];
+    static uint32_t sums[LONGEST + 1]; /* Of so many bytes. */
+    struct virtq_checksum checksum;
+    uint64_t seed = 5;
+
+    fill(from, sizeof(from), &seed);
+    for (size_t at = 0; at < LINE; at++) {
+        for (size_t len = 0; len < LONGEST; len++) {
+            sums[len + 1] = oracle_add(sums[len], from[at + len], len);
+        }
+        EACH_VARIANT(checksum)
+        {
+            for (size_t len = random_below(&seed, 100); len <= LONGEST;
+                 len += 1 + random_below(&seed, 100)) {
+                virtq_checksum_reset(&checksum);
+                copy_checked(&checksum, room, random_below(&seed, PAGE), from + at, len);
+                cr_assert_eq(virtq_checksum_fold(&checksum), sums[len],
+                             "variant %u: length %zu from %zu, seed 5", checksum.variant, len, at);
+            }
+        }
+    }
+}
+
 Test(copy_checksum, pieces_sum_up_to_the_whole_however_it_is_cut)
 {
     static unsigned char from[4096];
@@ -163,6 +192,37 @@ Test(copy_checksum, the_example_of_rfc_1071_gives_its_result)
     cr_assert_eq(virtq_checksum_fold(&checksum), 0xddf2);
 }
 
+/* The largest partial sum there is, from each place in a line. */
+Test(copy_checksum, a_step_of_large_bytes_loses_no_carry)
+{
+    enum { LINE = 64 };
+    const size_t room = VIRTQ_CHECKSUM_STEP + LINE;
+    unsigned char *from = malloc(room);
+    unsigned char *to = malloc(room);
+    struct virtq_checksum checksum;
+    uint32_t sum = 0;
+
+    cr_assert(from != NULL && to != NULL);
+    /* One other byte: not the one sum that hides a lost carry. */
+    for (size_t at = 0; at <= VIRTQ_CHECKSUM_STEP; at++) {
+        sum = oracle_add(sum, at == 2 ? 0x35 : 0xff, at);
+    }
+    EACH_VARIANT(checksum)
+    {
+        for (size_t at = 0; at < LINE; at += 7) {
+            memset(from, 0xff, room);
+            from[at + 1] = 0x35;
+            virtq_checksum_reset(&checksum);
+            virtq_checksum_add(&checksum, from, 1);
+            virtq_checksum_copy(&checksum, to, from + at, VIRTQ_CHECKSUM_STEP);
+            cr_assert_eq(virtq_checksum_fold(&checksum), sum, "variant %u from %zu",
+                         checksum.variant, at);
+        }
+    }
+    free(from);
+    free(to);
+}
+
 /* A receiver takes 0 for "no checksum", so zero has two forms that must not be mixed up. */
 Test(copy_checksum, only_zeros_sum_up_to_zero)
 {
@@ -219,37 +279,38 @@ Test(copy_checksum, many_large_bytes_lose_no_carry)
     free(to);
 }
 
-/* UINT64_MAX is another form of 0 modulo 0xffff. No buffer is long enough to get there. */
 Test(copy_checksum, what_comes_in_one_piece_takes_one_call)
 {
-    const size_t lengths[] = {0, 1, 2, 63, 64, 1499, 1500, BLOCK, BLOCK + 1, 2 * BLOCK + 13};
-    unsigned char *from = malloc((size_t)3 * BLOCK);
-    unsigned char *to = malloc((size_t)3 * BLOCK);
+    const size_t step = VIRTQ_CHECKSUM_STEP;
+    const size_t lengths[] = {0, 1, 2, 63, 64, 1499, 1500, step, step + 1, 2 * step + 13};
+    unsigned char *from = malloc(3 * step);
+    unsigned char *to = malloc(3 * step);
     struct virtq_checksum checksum;
     uint64_t seed = 1071;
 
     cr_assert(from != NULL && to != NULL);
-    fill(from, (size_t)3 * BLOCK, &seed);
+    fill(from, 3 * step, &seed);
     EACH_VARIANT(checksum)
     {
         for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
             const size_t len = lengths[i];
-            uint32_t sum = oracle(from, len);
 
-            /* What was summed before is forgotten; it goes on where the piece ends. */
+            /* What was summed before stays as it was, and goes on afterwards. */
+            virtq_checksum_reset(&checksum);
             virtq_checksum_add(&checksum, from, 1 + i % 2);
             to[len] = FRESH;
-            cr_assert_eq(virtq_checksum_copy_whole(&checksum, to, from, len), sum);
+            cr_assert_eq(virtq_checksum_copy_whole(&checksum, to, from, len), oracle(from, len));
             cr_assert(memcmp(to, from, len) == 0 && to[len] == FRESH);
-            cr_assert_eq(virtq_checksum_fold(&checksum), sum);
-            virtq_checksum_add(&checksum, from + len, 3);
-            cr_assert_eq(virtq_checksum_fold(&checksum), oracle(from, len + 3));
+            cr_assert_eq(virtq_checksum_fold(&checksum), oracle(from, 1 + i % 2));
+            virtq_checksum_add(&checksum, from + 1 + i % 2, 3);
+            cr_assert_eq(virtq_checksum_fold(&checksum), oracle(from, 4 + i % 2));
         }
     }
     free(from);
     free(to);
 }
 
+/* UINT64_MAX is another form of 0 modulo 0xffff. No buffer is long enough to get there. */
 Test(copy_checksum, the_carry_out_of_64_bits_goes_round)
 {
     static const unsigned char from[] = {0x12, 0x34, 0x56};
@@ -275,7 +336,7 @@ Test(copy_checksum, touches_nothing_outside_of_its_ranges)
     fill(from, page, &seed);
     EACH_VARIANT(checksum)
     {
-        for (size_t len = 0; len <= 300; len++) {
+        for (size_t len = 0; len <= page; len += len < 300 ? 1 : 59) {
             /* Up to the page behind, and from the page before. */
             virtq_checksum_reset(&checksum);
             virtq_checksum_copy(&checksum, to + page - len, from + page - len, len);
