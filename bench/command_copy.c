@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "floor/ring.h"
 #include "floor/single.h"
 #include "harness/progress.h"
 #include "harness/results.h"
@@ -25,7 +26,7 @@ enum way {
     WAY_DEVICE
 };
 
-enum { AXIS_WAY, AXIS_BYTES, AXES, SIZES = 6 };
+enum { AXIS_WAY, AXIS_BYTES, AXIS_PLACE, AXES, SIZES = 6, PACKET = 2, PLACES = 12 };
 
 static const char *const way_names[] = {"memcpy",         "apart",  "fused",  "portable",
                                         "simd128",        "avx2",   "avx512", "streaming",
@@ -33,9 +34,31 @@ static const char *const way_names[] = {"memcpy",         "apart",  "fused",  "p
 static const char *const size_names[] = {"64", "256", "1500", "4096", "16384", "65536", NULL};
 static const unsigned sizes[SIZES] = {64, 256, 1500, 4096, 16384, 65536};
 
+/* Where in a page the bytes lie, and where their copy does. Equal ends of addresses, lines that are
+ * crossed, and loads that seem to wait for stores all cost something. The first is for every size,
+ * the others for a packet. */
+static const char *const place_names[] = {"0+256", "0+0",  "2+2",  "14+14", "16+16",  "0+2", "2+0",
+                                          "0+34",  "2+34", "0+64", "64+0",  "0+1536", NULL};
+static const struct {
+    size_t from;
+    size_t to;
+} places[PLACES] = {{0, FLOOR_COPY_TO},
+                    {0, 0},
+                    {2, 2},
+                    {14, 14},
+                    {16, 16},
+                    {0, 2},
+                    {2, 0},
+                    {0, 34},
+                    {2, 34},
+                    {0, 64},
+                    {64, 0},
+                    {0, 1536}};
+
 static struct bench_axis axes[AXES] = {
     {"way", "these ways to copy", way_names, 0, false},
     {"bytes", "these sizes", size_names, 0, false},
+    {"place", "these offsets into a page of the bytes and of their copy", place_names, 0, false},
 };
 
 /* A round with --quick. */
@@ -49,62 +72,70 @@ struct work {
     uint32_t sum; /* RFC 1071's, taken byte by byte */
 };
 
-#define NOT_INLINED __attribute__((noinline))
-
-NOT_INLINED static uint16_t sum_apart(struct work *work, unsigned char *to)
+/* Gives whether every sum was right, as the others do. Each way has a loop of its own: memcpy has,
+ * too, and a call through a pointer more takes as long as a line's copy or two. */
+FLOOR_FUNCTION static bool sum_apart(struct work *work, uint64_t times)
 {
-    memcpy(to, work->areas.from, work->areas.bytes);
-    virtq_checksum_reset(&work->checksum);
-    virtq_checksum_add(&work->checksum, work->areas.from, work->areas.bytes);
-    return virtq_checksum_fold(&work->checksum);
-}
-
-NOT_INLINED static uint16_t sum_fused(struct work *work, unsigned char *to)
-{
-    return virtq_checksum_copy_whole(&work->checksum, to, work->areas.from, work->areas.bytes);
-}
-
-NOT_INLINED static uint16_t copy_hooked(struct work *work, unsigned char *to)
-{
-    if (work->way == WAY_STREAMING_FROM) {
-        work->copy.from_shared(work->copy.context, to, work->areas.from, work->areas.bytes);
-    } else {
-        work->copy.to_shared(work->copy.context, to, work->areas.from, work->areas.bytes);
-    }
-    work->copy.done(work->copy.context);
-    return (uint16_t)work->sum;
-}
-
-/* Gives whether every sum was right. */
-static bool copy_many(struct work *work, unsigned char *to, uint64_t times)
-{
-    uint16_t (*one)(struct work *, unsigned char *) = work->way == WAY_APART       ? sum_apart
-                                                      : work->way >= WAY_STREAMING ? copy_hooked
-                                                                                   : sum_fused;
+    const struct floor_copy areas = work->areas;
     unsigned wrong = 0;
 
     for (uint64_t time = 0; time < times; time++) {
-        wrong |= one(work, to) ^ work->sum;
+        memcpy(areas.to, areas.from, areas.bytes);
+        virtq_checksum_reset(&work->checksum);
+        virtq_checksum_add(&work->checksum, areas.from, areas.bytes);
+        wrong |= virtq_checksum_fold(&work->checksum) ^ work->sum;
         __asm__ volatile("" ::: "memory");
     }
     return wrong == 0;
 }
 
+FLOOR_FUNCTION static bool sum_fused(struct work *work, uint64_t times)
+{
+    const struct floor_copy areas = work->areas;
+    const uint32_t sum = work->sum;
+    unsigned wrong = 0;
+
+    for (uint64_t time = 0; time < times; time++) {
+        wrong |=
+            virtq_checksum_copy_whole(&work->checksum, areas.to, areas.from, areas.bytes) ^ sum;
+        __asm__ volatile("" ::: "memory");
+    }
+    return wrong == 0;
+}
+
+FLOOR_FUNCTION static bool copy_hooked(struct work *work, uint64_t times)
+{
+    const struct floor_copy areas = work->areas;
+    const struct virtq_copy *copy = &work->copy;
+    void (*one)(void *, void *, const void *, size_t) =
+        work->way == WAY_STREAMING_FROM ? copy->from_shared : copy->to_shared;
+
+    for (uint64_t time = 0; time < times; time++) {
+        one(copy->context, areas.to, areas.from, areas.bytes);
+        copy->done(copy->context);
+        __asm__ volatile("" ::: "memory");
+    }
+    return true;
+}
+
 static int work_run(void *context, uint64_t units, struct bench_sample *sample)
 {
     struct work *work = context;
-    unsigned char *to = work->areas.to + (size_t)4 * VIRTQ_CACHE_LINE; /* As the floor does. */
+    const struct floor_copy *areas = &work->areas;
+    bool (*many)(struct work *, uint64_t) = work->way == WAY_APART       ? sum_apart
+                                            : work->way >= WAY_STREAMING ? copy_hooked
+                                                                         : sum_fused;
     bool right;
 
     if (work->way == WAY_MEMCPY) {
         return floor_copy_run(&work->areas, units, sample);
     }
-    memset(to, 0, work->areas.bytes);
+    memset(areas->to, 0, areas->bytes);
     bench_timer_start(&sample->timer);
-    right = copy_many(work, to, units);
+    right = many(work, units);
     bench_timer_stop(&sample->timer);
     sample->units = units;
-    return right && memcmp(to, work->areas.from, work->areas.bytes) == 0 ? 0 : -1;
+    return right && memcmp(areas->to, areas->from, areas->bytes) == 0 ? 0 : -1;
 }
 
 static uint32_t sum_slowly(const unsigned char *from, size_t bytes)
@@ -135,15 +166,17 @@ static const char *work_open(struct work *work, const struct bench_point *point)
     if (work->way == WAY_DEVICE && virtq_copy_device(&work->copy, 1 | 2 | 4 | 8) != 0) {
         return "no such copies";
     }
-    if (!floor_copy_open(&work->areas, sizes[point->at[AXIS_BYTES]])) {
+    if (!floor_copy_open(&work->areas, sizes[point->at[AXIS_BYTES]],
+                         places[point->at[AXIS_PLACE]].from, places[point->at[AXIS_PLACE]].to)) {
         return "no memory";
     }
     work->sum = sum_slowly(work->areas.from, work->areas.bytes);
     return NULL;
 }
 
-static void measure(struct bench_results *results, json_t *row, const struct bench_point *point,
-                    const struct bench_options *options)
+FLOOR_FUNCTION static void measure(struct bench_results *results, json_t *row,
+                                   const struct bench_point *point,
+                                   const struct bench_options *options)
 {
     static const char *const floors[] = {"memcpy"};
     struct bench_effort effort = bench_effort_choose(options->quick, options->rounds, QUICK_NS);
@@ -165,12 +198,32 @@ static void measure(struct bench_results *results, json_t *row, const struct ben
     floor_copy_close(&work.areas);
 }
 
-/* What this processor lacks is no case at all. */
+/* With a stack that begins at a page's end. A packet begins with a page, and where the lower bits
+ * of addresses agree, each return, and each load from the stack, waits for a store of the copy. */
+FLOOR_FUNCTION static void measure_apart(struct bench_results *results, json_t *row,
+                                         const struct bench_point *point,
+                                         const struct bench_options *options)
+{
+    enum { PAGE = 4096 };
+    unsigned char *above = __builtin_alloca((uintptr_t)__builtin_frame_address(0) % PAGE + 1);
+
+    __asm__ volatile("" : : "r"(above) : "memory");
+    measure(results, row, point, options);
+    __asm__ volatile("" : : "r"(above) : "memory");
+}
+
+/* What this processor lacks is no case at all, nor is a place for another size, or for what takes
+ * no sum on its way. */
 static bool is_here(const struct bench_point *point)
 {
     struct work work;
     const char *why;
 
+    if (point->at[AXIS_PLACE] != 0 &&
+        (point->at[AXIS_BYTES] != PACKET || point->at[AXIS_WAY] < WAY_FUSED ||
+         point->at[AXIS_WAY] > WAY_AVX512)) {
+        return false;
+    }
     if (point->at[AXIS_WAY] < WAY_PORTABLE || point->at[AXIS_WAY] > WAY_AVX512) {
         return true;
     }
@@ -195,7 +248,7 @@ static int run(const struct bench_command *command, const struct bench_options *
          more = bench_axes_next(command->axes, command->axis_count, &point, false)) {
         bench_progress_step(&progress, way_names[point.at[AXIS_WAY]]);
         if (is_here(&point)) {
-            measure(&results, bench_results_row(&results, command, &point), &point, options);
+            measure_apart(&results, bench_results_row(&results, command, &point), &point, options);
         }
     }
     bench_progress_end(&progress);
@@ -208,7 +261,8 @@ const struct bench_command bench_command_copy = {
     .text =
         "Measures the ways to copy a staged buffer, one thread, hot memory, each beside a memcpy of the same bytes.\v"
         "apart: memcpy, then the sum of the source. fused: both in one pass, the best variant; portable to avx512: each "
-        "variant. streaming, device: with one fence a copy, on ordinary memory.",
+        "variant. streaming, device: with one fence a copy, on ordinary memory. Places: FROM+TO, all but the first for "
+        "packets of 1500 bytes and one pass only.",
     .axes = axes,
     .axis_count = AXES,
     .run = run,

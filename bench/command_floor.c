@@ -92,7 +92,7 @@ static int measure_copy(const struct floor_case *floor, const struct bench_effor
     struct bench_subject subject = {floor_copy_run, &copy};
     int result;
 
-    if (!floor_copy_open(&copy, floor->parameter)) {
+    if (!floor_copy_open(&copy, floor->parameter, 0, FLOOR_COPY_TO)) {
         return -1;
     }
     result = bench_measure(&subject, NULL, 0, effort, measured);

@@ -7,42 +7,42 @@
 #include "floor/ring.h"
 
 /* So many at least between two looks at the clock. */
-enum { SECTION = 1024 };
+enum { SECTION = 1024, PAGE = 4096 };
 
 static _Alignas(FLOOR_LINE) uint64_t own_word;
 
-bool floor_copy_open(struct floor_copy *copy, size_t bytes)
+bool floor_copy_open(struct floor_copy *copy, size_t bytes, size_t from_at, size_t to_at)
 {
-    /* A line apart at least: equal low address bits would make each load wait for an older store.
-     */
+    const size_t room = FLOOR_MEMCPY_MAX + PAGE;
+
     copy->bytes = bytes;
-    copy->from = aligned_alloc(FLOOR_LINE, FLOOR_MEMCPY_MAX);
-    copy->to = aligned_alloc(FLOOR_LINE, FLOOR_MEMCPY_MAX + 8u * FLOOR_LINE);
-    if (copy->from == NULL || copy->to == NULL) {
+    copy->from_pages = aligned_alloc(PAGE, room);
+    copy->to_pages = aligned_alloc(PAGE, room);
+    if (copy->from_pages == NULL || copy->to_pages == NULL) {
         floor_copy_close(copy);
         return false;
     }
-    for (size_t at = 0; at < FLOOR_MEMCPY_MAX; at++) {
-        copy->from[at] = (unsigned char)(at * 7u + (at >> 8));
+    copy->from = copy->from_pages + from_at % PAGE;
+    copy->to = copy->to_pages + to_at % PAGE;
+    for (size_t at = 0; at < room; at++) {
+        copy->from_pages[at] = (unsigned char)(at * 7u + (at >> 8));
     }
-    memset(copy->to, 0, FLOOR_MEMCPY_MAX + 8u * FLOOR_LINE);
+    memset(copy->to_pages, 0, room);
     return true;
 }
 
 void floor_copy_close(struct floor_copy *copy)
 {
-    free(copy->from);
-    free(copy->to);
-    copy->from = NULL;
-    copy->to = NULL;
+    free(copy->from_pages);
+    free(copy->to_pages);
+    *copy = (struct floor_copy){0};
 }
 
 /* Never inlined, so that the length is not a constant: a bounce buffer does not know it either. */
-FLOOR_FUNCTION static void copy_many(const struct floor_copy *copy, unsigned char *to,
-                                     uint64_t times)
+FLOOR_FUNCTION static void copy_many(const struct floor_copy *copy, uint64_t times)
 {
     for (uint64_t time = 0; time < times; time++) {
-        memcpy(to, copy->from, copy->bytes);
+        memcpy(copy->to, copy->from, copy->bytes);
         __asm__ volatile("" ::: "memory");
     }
 }
@@ -50,14 +50,13 @@ FLOOR_FUNCTION static void copy_many(const struct floor_copy *copy, unsigned cha
 int floor_copy_run(void *context, uint64_t units, struct bench_sample *sample)
 {
     const struct floor_copy *copy = context;
-    unsigned char *to = copy->to + (size_t)4 * FLOOR_LINE;
 
-    memset(to, 0, copy->bytes);
+    memset(copy->to, 0, copy->bytes);
     bench_timer_start(&sample->timer);
-    copy_many(copy, to, units);
+    copy_many(copy, units);
     bench_timer_stop(&sample->timer);
     sample->units = units;
-    return memcmp(to, copy->from, copy->bytes) == 0 ? 0 : -1;
+    return memcmp(copy->to, copy->from, copy->bytes) == 0 ? 0 : -1;
 }
 
 FLOOR_FUNCTION static void barrier_many(uint64_t times)

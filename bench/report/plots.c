@@ -121,10 +121,10 @@ static const struct selection stream_rates[] = {
 };
 
 static const struct selection copy_ways[] = {
-    {"memcpy", "copy", {"way=memcpy"}, "bytes", "ns.median", 0},
-    {"memcpy, then the sum", "copy", {"way=apart"}, "bytes", "ns.median", 0},
-    {"copy and sum in one pass", "copy", {"way=fused"}, "bytes", "ns.median", 0},
-    {"streaming stores", "copy", {"way=streaming"}, "bytes", "ns.median", 0},
+    {"memcpy", "copy", {"way=memcpy", "place=0+256"}, "bytes", "ns.median", 0},
+    {"memcpy, then the sum", "copy", {"way=apart", "place=0+256"}, "bytes", "ns.median", 0},
+    {"copy and sum in one pass", "copy", {"way=fused", "place=0+256"}, "bytes", "ns.median", 0},
+    {"streaming stores", "copy", {"way=streaming", "place=0+256"}, "bytes", "ns.median", 0},
 };
 
 #define SELECTIONS(array) array, sizeof(array) / sizeof((array)[0])

@@ -25,9 +25,10 @@ struct bench_table *bench_view_copy(const json_t *root)
         .title = "Ways to copy, one thread, hot memory",
         .note =
             "ns per copy; memcpy: times a memcpy of the same bytes, measured in turn.\n"
-            "apart: memcpy, then RFC 1071's sum. fused: both in one pass. streaming, device: ordinary memory, one fence a copy.",
+            "apart: memcpy, then RFC 1071's sum. fused: both in one pass. streaming, device: ordinary memory, one fence a copy.\n"
+            "place: where in a page the bytes lie, and where their copy does.",
         .command = "copy",
-        .down = {"way", NULL},
+        .down = {"way", "place", NULL},
         .across = {"bytes", NULL},
         .columns = columns,
         .cells = cells,
