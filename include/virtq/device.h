@@ -120,6 +120,22 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_device_pop(struct virtq_device *device,
                                                 struct virtq_chain *chains, unsigned count,
                                                 struct virtq_piece *pieces, unsigned piece_count);
 
+/** @brief Finds the last byte of a bad buffer, if the device may write it: where a driver whose
+ * device ends each buffer with a status looks for one, whatever it is told of the length.
+ *
+ * The buffer's descriptors are read once more, not trusted, and of its bytes none but that one is
+ * looked for.
+ * @param device a queue
+ * @param chain  a bad buffer: the latest one that was popped, and not pushed
+ * @param piece  result: 1 byte, for use in this burst; untouched unless 1 is returned
+ * @return 1; 0: there is no such byte, or it may not be written, or (on a VIRTQ_SPACE_PREMAPPED
+ * space) nobody looks it up; VIRTQ_EINVAL: the buffer is not bad, or not the latest;
+ * VIRTQ_EMISS (see virtq_device_miss(); resolve it and ask again), VIRTQ_EBROKEN. The buffer stays
+ * in flight. Owner's thread. */
+VIRTQ_API VIRTQ_MUST_CHECK int virtq_device_last_byte(struct virtq_device *device,
+                                                      const struct virtq_chain *chain,
+                                                      struct virtq_piece *piece);
+
 /** @brief Puts the latest popped chains back, to be popped again.
  * @param device a queue
  * @param chains the `count` chains popped last, in the order in which they came; none of them

@@ -19,6 +19,7 @@ struct virtq_blk_queue {
     unsigned char *slots;
     struct virtq_used_buffer *done;
     struct slot **idle;
+    struct slot *waits; /* A bad buffer, of whose status nobody knows yet where it is; or NULL. */
     uint64_t popped;
     uint64_t bad;
     size_t slot_size;
@@ -76,6 +77,7 @@ VIRTQ_API int virtq_blk_queue_init(void *memory, size_t size,
     made->done = (struct virtq_used_buffer *)(void *)(made->idle + made->depth);
     made->slots = (unsigned char *)memory + lists_size(config->depth);
     made->popped = made->bad = 0;
+    made->waits = NULL;
     made->done_count = 0;
     made->idle_count = config->depth;
     for (i = 0; i < config->depth; i++) {
@@ -106,25 +108,89 @@ static int give(struct virtq_blk_queue *queue)
                                                   queue->done_count);
 }
 
+/* A request is over: so many bytes of its buffer were written. */
+static void end(struct virtq_blk_queue *queue, struct slot *slot, struct virtq_used_buffer used,
+                uint32_t written)
+{
+    queue->done[queue->done_count++] = used;
+    if (queue->backend != NULL) {
+        /* Now: the next request may take its slot before it is pushed. */
+        virtq_vhost_user_vring_written(queue->backend, queue->index, &slot->request.chain, written);
+    }
+    queue->idle[queue->idle_count++] = slot;
+}
+
+/* The driver is told of no byte, for those before the status were not written. But it may look
+ * there all the same, and must not find the status of an earlier request. */
+static void end_bad(struct virtq_blk_queue *queue, const struct virtq_piece *status)
+{
+    struct slot *slot = queue->waits;
+    struct virtq_chain *chain = &slot->request.chain;
+    const struct virtq_used_buffer used = {chain->id, 0};
+
+    if (status != NULL) {
+        *(unsigned char *)status->base = VIRTIO_BLK_S_IOERR;
+        slot->pieces[0] = *status;
+        chain->pieces = slot->pieces;
+        chain->writable = 1;
+        chain->writable_bytes = 1;
+    }
+    queue->waits = NULL;
+    end(queue, slot, used, status != NULL ? 1 : 0);
+}
+
+/* 0, or why it has to wait. */
+static int answer_bad(struct virtq_blk_queue *queue)
+{
+    struct virtq_piece status;
+    const int found = virtq_device_last_byte(queue->device, &queue->waits->request.chain, &status);
+
+    if (found == VIRTQ_EMISS || found == VIRTQ_EBROKEN) {
+        return found;
+    }
+    end_bad(queue, found == 1 ? &status : NULL);
+    return VIRTQ_OK;
+}
+
+/* A buffer that was taken: 1; 0: it was answered; or why it has to wait. */
+static int judge(struct virtq_blk_queue *queue, struct slot *slot)
+{
+    if (slot->request.chain.reason != (uint32_t)VIRTQ_REASON_NONE) {
+        queue->waits = slot;
+        return answer_bad(queue);
+    }
+    if (virtq_blk_request_parse(&slot->request, queue->disk) == 1) {
+        return 1;
+    }
+    (void)virtq_blk_queue_finish(queue, &slot->request);
+    return 0;
+}
+
 VIRTQ_API int virtq_blk_queue_pop(struct virtq_blk_queue *queue, struct virtq_blk_request **request)
 {
-    while (queue->idle_count > queue->done_count) {
-        struct slot *slot = queue->idle[queue->idle_count - 1];
-        const int got = take(queue, slot);
+    int got = queue->waits != NULL ? answer_bad(queue) : 0;
 
+    while (got == 0 && queue->idle_count > queue->done_count) {
+        struct slot *slot = queue->idle[queue->idle_count - 1];
+
+        got = take(queue, slot);
         if (got != 1) {
             return got;
         }
         queue->idle_count--;
         queue->popped++;
         queue->bad += slot->request.chain.reason != VIRTQ_REASON_NONE;
-        if (virtq_blk_request_parse(&slot->request, queue->disk) == 1) {
-            *request = &slot->request;
-            return 1;
-        }
-        (void)virtq_blk_queue_finish(queue, &slot->request);
+        *request = &slot->request;
+        got = judge(queue, slot);
     }
-    return 0;
+    return got;
+}
+
+VIRTQ_API void virtq_blk_queue_give_up(struct virtq_blk_queue *queue)
+{
+    if (queue->waits != NULL) {
+        end_bad(queue, NULL);
+    }
 }
 
 VIRTQ_API struct iovec *virtq_blk_queue_vector(struct virtq_blk_queue *queue,
@@ -142,12 +208,7 @@ VIRTQ_API uint32_t virtq_blk_queue_finish(struct virtq_blk_queue *queue,
 {
     const struct virtq_used_buffer used = virtq_blk_request_finish(request);
 
-    queue->done[queue->done_count++] = used;
-    if (queue->backend != NULL) {
-        /* Now: the next request may take its slot before it is pushed. */
-        virtq_vhost_user_vring_written(queue->backend, queue->index, &request->chain, used.len);
-    }
-    queue->idle[queue->idle_count++] = (struct slot *)(void *)request;
+    end(queue, (struct slot *)(void *)request, used, used.len);
     return queue->done_count;
 }
 
@@ -168,7 +229,7 @@ VIRTQ_API int virtq_blk_queue_publish(struct virtq_blk_queue *queue)
 
 VIRTQ_API uint32_t virtq_blk_queue_busy(const struct virtq_blk_queue *queue)
 {
-    return queue->depth - queue->idle_count;
+    return queue->depth - queue->idle_count - (queue->waits != NULL ? 1u : 0u);
 }
 
 void virtq_priv_blk_queue_count(const struct virtq_blk_queue *queue, uint64_t *popped,

@@ -277,6 +277,9 @@ static int work(struct virtq_blk_ring *ring, bool takes)
     if (ring->carrier.submit != NULL && ring->carrier.submit(ring->carrier_opaque) != 0) {
         busy = true; /* Nothing would end a sleep. */
     }
+    if (!takes) {
+        virtq_blk_queue_give_up(ring->requests);
+    }
     publish(ring);
     if (drains && virtq_blk_queue_busy(ring->requests) == 0) {
         say_drained(ring);

@@ -69,8 +69,15 @@ VIRTQ_API VIRTQ_MUST_CHECK int virtq_blk_queue_init(void *memory, size_t size,
                                                     struct virtq_blk_queue **queue);
 
 /** @brief Takes the next request that is to be carried out. Those that are not are answered.
+ *
+ * So are bad buffers, such as one of whose data the IOMMU knows nothing: with no length; and with
+ * #VIRTIO_BLK_S_IOERR in the last byte if that one may be written (virtq_device_last_byte()), for
+ * Linux takes no notice of a length, and would find there how an earlier request ended. Where the
+ * byte is may be a miss of its own; until it is resolved nothing is taken. A bad buffer that a
+ * crash has left behind is answered without a status.
  * @param queue   the requests
- * @param request result: parsed; the caller's until virtq_blk_queue_finish()
+ * @param request result: parsed; the caller's until virtq_blk_queue_finish(); undefined unless 1 is
+ * returned
  * @return 1; 0: there is none now, or as many as can be are in flight; VIRTQ_EMISS, VIRTQ_EBROKEN:
  * as virtq_device_pop(). The thread that owns the device's queue. */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_blk_queue_pop(struct virtq_blk_queue *queue,
@@ -101,7 +108,13 @@ VIRTQ_API uint32_t virtq_blk_queue_finish(struct virtq_blk_queue *queue,
  * device's queue, while the guest's memory may be touched. */
 VIRTQ_API int virtq_blk_queue_publish(struct virtq_blk_queue *queue);
 
-/** @brief Requests that were popped and are not finished.
+/** @brief Answers a bad buffer at whose status' place virtq_blk_queue_pop() was missing a
+ * translation, without a status: for a ring from which nothing is popped any more. Before the last
+ * virtq_blk_queue_publish().
+ * @param queue the requests. The thread that owns the device's queue. */
+VIRTQ_API void virtq_blk_queue_give_up(struct virtq_blk_queue *queue);
+
+/** @brief Requests that were popped and are not finished: the caller's to finish.
  * @param queue the requests
  * @return their number. The thread that owns the device's queue. */
 VIRTQ_API uint32_t virtq_blk_queue_busy(const struct virtq_blk_queue *queue);

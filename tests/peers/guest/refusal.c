@@ -6,6 +6,7 @@
 #include "console.h"
 
 #define PAGE 4096u
+#define STATUS_IOERR 1u  /* VIRTIO_BLK_S_IOERR */
 #define WAITS 100000000u /* looks, before the device counts as gone */
 
 /* What the disk is to write to: mapped for all of its life, and unmapped after a while. */
@@ -68,17 +69,17 @@ static void refuse_stopped(const struct refusal *refusal, struct queue *queue,
 }
 
 #ifdef GUEST_SERVED
-/* Our back-end gives a buffer back of which not all is mapped, and has written nothing of it, the
- * status included. */
+/* Our back-end gives a buffer back of which not all is mapped, and has written nothing of it but an
+ * error where the status is. */
 static void refuse(const struct refusal *refusal, struct queue *queue, const virtq_addr_t *addr)
 {
     struct virtq_completion done;
 
     for (unsigned i = 0; i < 2; i++) {
         send_read(queue, addr, i == 0 ? 508 : PAGE, i == 0 ? 4 : 2 * PAGE);
-        check(queue_wait(queue, &done, 1) == 1 && done.len == 0 && request[16] == 0xa5 &&
+        check(queue_wait(queue, &done, 1) == 1 && done.len == 0 && request[16] == STATUS_IOERR &&
                   landing[0] == 0x5a,
-              "nothing of the request is carried out");
+              "nothing of the request is carried out, and it says so");
         judge(refusal, addr[2]);
     }
 }
