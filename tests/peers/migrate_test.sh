@@ -41,7 +41,7 @@ start() {
     mkfifo "$file" && exec {monitor}<>"$file"
     monitors[index]=$monitor
     timeout --kill-after=5 "$seconds" "${machine[@]}" -monitor stdio -serial file:"$work/$label.$index.log" \
-        -chardev "socket,id=c0,path=$scratch/disk$((index % 2))" -device "vhost-user-blk-pci,chardev=c0$properties" "$@" \
+        -chardev "socket,id=c0,path=$scratch/disk$((index % 2))" -device "vhost-user-blk-pci,chardev=c0,num-queues=$disk_queues$properties" "$@" \
         <"$file" >"$work/$label.$index.monitor" 2>"$work/$label.$index.qemu" &
     pids[index]=$!
 }
@@ -81,7 +81,7 @@ migrate_run() {
     chosen "$label" || return 0
     before=$("$work/disk_image" make "$disk" $disk_sectors)
     for index in 0 1; do
-        "$VIRTQ_BUILD/examples/vhost-user-blk" "$scratch/disk$index" "$disk" >/dev/null 2>"$work/$label.$index.backend" &
+        "$VIRTQ_BUILD/examples/vhost-user-blk" --log "$scratch/disk$index" "$disk" >"$work/$label.$index.said" 2>"$work/$label.$index.backend" &
         pids[10 + index]=$!
         until_so "back-end $index" [ -S "$scratch/disk$index" ]
     done
@@ -103,10 +103,12 @@ migrate_run() {
         wait "${pids[10 + index]}" || fail "$label: back-end $index ended with $?"
         rm -f "$scratch/disk$index"
         [ ! -s "$work/$label.$index.backend" ] || fail "$label: back-end $index said: $(cat "$work/$label.$index.backend")"
+        [ "$(grep -cE '^ring [0-9]+: [1-9][0-9]* buffers, 0 bad, ' "$work/$label.$index.said")" -ge "$disk_queues" ] ||
+            fail "$label: back-end $index served fewer rings: $(cat "$work/$label.$index.said")"
     done
     pids=()
     after=$("$work/disk_image" check "$disk" $disk_sectors "$disk_threads" "$disk_ops" 1) || fail "$label: the disk does not hold what the guest wrote: $after"
-    disk_said "$label" "^guest: features .*$expect queues=1"
+    disk_said "$label" "^guest: features .*$expect queues=$disk_queues"
     disk_said "$label" "^guest: before $before" && disk_said "$label" "^guest: after $after"
     rm -f "$disk" && linux_pass "$label" "moved $moves times; $(sed -nE 's/^guest: (round .*)\r?/\1/p' "$work/$label.log")"
 }
@@ -116,4 +118,9 @@ for moves in 1 2; do # there; and back
     [ "${VIRTQ_PEERS:-quick}" = all ] || break
     migrate_run migrate-packed-$moves "packed=1 event=1 indirect=1 platform=0" ",packed=on,queue-size=1024" $moves
 done
+if [ "${VIRTQ_PEERS:-quick}" = all ]; then
+    disk_queues=2 processors=2 disk_ops=${VIRTQ_MIGRATE_OPS:-6000}
+    migrate_run migrate-split-2-queues "packed=0 event=1 indirect=1 platform=0" ",queue-size=256" 1
+    migrate_run migrate-packed-2-queues "packed=1 event=1 indirect=1 platform=0" ",packed=on,queue-size=256" 1
+fi
 guest_total
