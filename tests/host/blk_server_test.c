@@ -36,7 +36,8 @@ static int carrier_begin(void *opaque, struct virtq_blk_request *request, int fi
                          struct iovec *vector, unsigned count, uint32_t flags)
 {
     (void)request, (void)file, (void)vector, (void)count;
-    ((struct stand *)opaque)->run_flags = flags;
+    /* Of several rings. */
+    __atomic_store_n(&((struct stand *)opaque)->run_flags, flags, __ATOMIC_RELAXED);
     return 0;
 }
 
