@@ -314,8 +314,10 @@ VIRTQ_API void virtq_vhost_user_vring_error(struct virtq_vhost_user_backend *bac
 /** @brief Where a ring's kicks come, for a thread that waits for them itself.
  * @param backend a back-end
  * @param index   the ring's
- * @return a descriptor, the back-end's own, good until virtq_vhost_user_ops::stopping; -1: poll the
- * ring. Its thread, from virtq_vhost_user_ops::started on. */
+ * @return a descriptor, the back-end's own, to wait for and not to read: see
+ * virtq_vhost_user_vring_take_kick(); good until virtq_vhost_user_ops::stopping or until
+ * virtq_vhost_user_ops::wake, for the front-end may give another one; -1: poll the ring. Its
+ * thread, from virtq_vhost_user_ops::started on. */
 VIRTQ_API int virtq_vhost_user_vring_kick_fd(const struct virtq_vhost_user_backend *backend,
                                              uint32_t index);
 
