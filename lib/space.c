@@ -42,7 +42,7 @@ VIRTQ_API int64_t virtq_space_translate(struct virtq_space *space, virtq_addr_t 
          permission != (uint32_t)VIRTQ_PERMISSION_WRITE)) {
         return VIRTQ_EINVAL;
     }
-    if (!reaches(space, sizeof(struct virtq_space_ops)) || space->ops->window == NULL) {
+    if (!reaches(space, offsetof(struct virtq_space_ops, batch)) || space->ops->window == NULL) {
         return VIRTQ_EFAULT;
     }
     error = space->ops->window(space, addr, permission, &window);

@@ -123,6 +123,11 @@ int cross_iommu_strict_open(struct cross_world *world)
     return open_policy(world, VIRTQ_IOMMU_STRICT, 0);
 }
 
+int cross_iommu_strict_batch_open(struct cross_world *world)
+{
+    return open_policy(world, VIRTQ_IOMMU_STRICT, CROSS_WINDOW_MAX);
+}
+
 int cross_iommu_lazy_open(struct cross_world *world)
 {
     return open_policy(world, VIRTQ_IOMMU_LAZY, LAZY_ENTRIES);

@@ -44,8 +44,8 @@ static int open_port(struct cross_world *world, unsigned queue, uint32_t policy)
     config.depot = &world->depot;
     config.backend = &world->viommu.backend;
     config.policy = policy;
-    config.entries = LAZY_ENTRIES;
-    config.memory_size = virtq_iommu_queue_private_size(policy, LAZY_ENTRIES);
+    config.entries = policy == VIRTQ_IOMMU_LAZY ? LAZY_ENTRIES : 0;
+    config.memory_size = virtq_iommu_queue_private_size(policy, config.entries);
     if (config.memory_size > 0) {
         config.memory = port->memory = cross_private(config.memory_size);
         if (config.memory == NULL) {

@@ -21,6 +21,7 @@ int cross_swiotlb_dynamic_open(struct cross_world *world);
 int cross_swiotlb_persistent_open(struct cross_world *world);
 int cross_swiotlb_group_open(struct cross_world *world);
 int cross_iommu_strict_open(struct cross_world *world);
+int cross_iommu_strict_batch_open(struct cross_world *world);
 int cross_iommu_lazy_open(struct cross_world *world);
 int cross_iommu_persistent_open(struct cross_world *world);
 int cross_tce_open(struct cross_world *world);

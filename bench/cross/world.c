@@ -30,6 +30,7 @@ const char *const cross_way_names[CROSS_WAYS + 1] = {
     [CROSS_VIOMMU_STRICT] = "viommu-strict",
     [CROSS_VIOMMU_LAZY] = "viommu-lazy",
     [CROSS_SWIOTLB_GROUP] = "swiotlb-group",
+    [CROSS_IOMMU_STRICT_BATCH] = "iommu-strict-batch",
 };
 
 static const struct {
@@ -53,6 +54,7 @@ static const struct {
     [CROSS_VIOMMU_STRICT] = {cross_viommu_strict_open, CROSS_OFFER_POINTER},
     [CROSS_VIOMMU_LAZY] = {cross_viommu_lazy_open, CROSS_OFFER_POINTER},
     [CROSS_SWIOTLB_GROUP] = {cross_swiotlb_group_open, CROSS_OFFER_POINTER},
+    [CROSS_IOMMU_STRICT_BATCH] = {cross_iommu_strict_batch_open, CROSS_OFFER_POINTER},
 };
 
 unsigned cross_window(uint32_t bytes)
@@ -72,6 +74,7 @@ bool cross_way_copies(enum cross_way way)
 bool cross_way_asks(enum cross_way way)
 {
     return way == CROSS_IOMMU_STRICT || way == CROSS_IOMMU_LAZY ||
+           way == CROSS_IOMMU_STRICT_BATCH ||
            (way >= CROSS_ZPCI_STRICT && way != CROSS_RESTRICTED && way != CROSS_SWIOTLB_GROUP);
 }
 

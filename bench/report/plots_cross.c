@@ -8,11 +8,23 @@
 #include "report/plot.h"
 #include "report/value.h"
 
-static const char *const ways[] = {
-    "direct",        "premapped",           "swiotlb-dynamic",  "swiotlb-persistent",
-    "iommu-strict",  "iommu-lazy",          "iommu-persistent", "tce",
-    "bar-cacheable", "bar-write-combining", "zpci-strict",      "zpci-by-page",
-    "zpci-lazy",     "restricted",          "swiotlb-group",    NULL};
+static const char *const ways[] = {"direct",
+                                   "premapped",
+                                   "swiotlb-dynamic",
+                                   "swiotlb-persistent",
+                                   "iommu-strict",
+                                   "iommu-lazy",
+                                   "iommu-persistent",
+                                   "tce",
+                                   "bar-cacheable",
+                                   "bar-write-combining",
+                                   "zpci-strict",
+                                   "zpci-by-page",
+                                   "zpci-lazy",
+                                   "restricted",
+                                   "swiotlb-group",
+                                   "iommu-strict-batch",
+                                   NULL};
 
 /* Each of them for every cost of a request: the family of curves. */
 static const char *const asking[] = {"iommu-strict", "iommu-lazy", "tce", NULL};

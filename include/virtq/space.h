@@ -10,7 +10,7 @@
  *
  * Six laws hold for every space:
  * - **L1** direct, bar and premapped cost no call through a pointer per descriptor; any other space
- * costs at most one call per buffer (driver end) or per miss (device end).
+ * costs at most one call per buffer, two per poll (driver end), or one per miss (device end).
  * - **L2** every window has a permission, and it is enforced; rings and indirect tables go through
  * the space too.
  * - **L3** an invalidation returns only when no queue can still use the old window.
@@ -124,6 +124,13 @@ struct virtq_space_ops {
      * (known, not allowed) */
     int (*window)(struct virtq_space *space, virtq_addr_t addr, uint32_t permission,
                   struct virtq_window *window);
+
+    /** @brief Driver end: buffers come back together. `more` is 1 before the first unmap of them,
+     * and 0 behind the last, before any of them is given out: what all of them need may be put off
+     * until then, and be one request. An unmap outside of such a batch is complete by itself.
+     *
+     * NULL: nothing is gained by it, and the driver end does not say. */
+    void (*batch)(struct virtq_space *space, int more);
 };
 
 /** @brief A space that is built on another one, and whose queues hear of what that one withdraws.

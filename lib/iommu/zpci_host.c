@@ -106,7 +106,7 @@ size_t virtq_zpci_host_size(uint32_t regions, uint32_t segments)
 static bool config_legal(const struct virtq_zpci_host_config *config)
 {
     return config->struct_size >= sizeof(*config) && config->memory != NULL &&
-           config->memory->ops->size >= sizeof(struct virtq_space_ops) &&
+           config->memory->ops->size >= offsetof(struct virtq_space_ops, batch) &&
            config->memory->ops->window != NULL && config->tables != NULL &&
            (uintptr_t)config->tables % 8 == 0 &&
            config->tables_size >= virtq_zpci_host_size(config->regions, config->segments) &&

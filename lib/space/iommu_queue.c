@@ -8,7 +8,7 @@
 
 size_t virtq_iommu_queue_private_size(uint32_t policy, unsigned entries)
 {
-    if (policy == (uint32_t)VIRTQ_IOMMU_LAZY) {
+    if (policy <= (uint32_t)VIRTQ_IOMMU_LAZY) {
         return entries * (sizeof(struct virtq_region) + sizeof(struct virtq_iommu_pending));
     }
     if (policy == (uint32_t)VIRTQ_IOMMU_PERSISTENT) {
@@ -39,6 +39,14 @@ static int check_backend(const struct virtq_iommu_queue_config *config)
     return config->page_sizes != 0 && (config->page_sizes & granule) == 0 ? VIRTQ_EINVAL : 0;
 }
 
+/* Strict needs no tables, but can use them. */
+static unsigned entries_of(const struct virtq_iommu_queue_config *config)
+{
+    return config->policy == (uint32_t)VIRTQ_IOMMU_STRICT && config->memory == NULL
+               ? 0
+               : config->entries;
+}
+
 static int check_config(const struct virtq_iommu_queue_config *config)
 {
     size_t needed;
@@ -52,9 +60,11 @@ static int check_config(const struct virtq_iommu_queue_config *config)
     if (check_backend(config) != 0) {
         return VIRTQ_EINVAL;
     }
-    needed = virtq_iommu_queue_private_size(config->policy, config->entries);
-    if (config->policy != (uint32_t)VIRTQ_IOMMU_STRICT &&
-        (needed == 0 || config->memory == NULL || ((uintptr_t)config->memory & 7) != 0)) {
+    needed = virtq_iommu_queue_private_size(config->policy, entries_of(config));
+    if (config->policy != (uint32_t)VIRTQ_IOMMU_STRICT && (needed == 0 || config->memory == NULL)) {
+        return VIRTQ_EINVAL;
+    }
+    if (needed != 0 && ((uintptr_t)config->memory & 7) != 0) {
         return VIRTQ_EINVAL;
     }
     return config->memory_size < needed ? VIRTQ_ENOMEM : 0;
@@ -75,7 +85,9 @@ static void init_space(struct virtq_space *space, const struct virtq_iommu_queue
         space->ops = &virtq_priv_iommu_persistent_ops;
         break;
     default:
-        space->ops = &virtq_priv_iommu_mapped_ops;
+        space->ops = config->policy == (uint32_t)VIRTQ_IOMMU_STRICT && entries_of(config) != 0
+                         ? &virtq_priv_iommu_mapped_batch_ops
+                         : &virtq_priv_iommu_mapped_ops;
         space->record_fixed = sizeof(struct virtq_priv_iommu_record);
         space->record_per_segment = sizeof(struct virtq_region);
         break;
@@ -100,13 +112,13 @@ int virtq_iommu_queue_init(struct virtq_iommu_queue *queue,
     queue->backend = config->backend;
     queue->mask = config->depot->iova->granule - 1;
     queue->page_sizes = config->page_sizes & ~((queue->mask << 1) | 1);
-    queue->entries = config->entries;
+    queue->entries = entries_of(config);
     queue->age_limit = config->age_limit;
-    if (config->policy == (uint32_t)VIRTQ_IOMMU_LAZY) {
-        queue->ranges = config->memory;
-        queue->pending = (struct virtq_iommu_pending *)(void *)(queue->ranges + config->entries);
-    } else if (config->policy == (uint32_t)VIRTQ_IOMMU_PERSISTENT) {
+    if (config->policy == (uint32_t)VIRTQ_IOMMU_PERSISTENT) {
         queue->shared = config->memory;
+    } else if (queue->entries != 0) {
+        queue->ranges = config->memory;
+        queue->pending = (struct virtq_iommu_pending *)(void *)(queue->ranges + queue->entries);
     }
     return virtq_iova_cache_init(&queue->cache, queue->depot);
 }

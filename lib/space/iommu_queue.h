@@ -18,9 +18,11 @@ struct virtq_priv_iommu_record {
     uint64_t groups;   /**< Parts that went through the pool; they follow the ranges. */
 };
 
-/** @brief The operations of each policy. */
+/** @brief The operations of each policy; strict with room for a list has those with a batch. */
 extern const struct virtq_space_ops virtq_priv_iommu_mapped_ops;
 extern const struct virtq_space_ops virtq_priv_iommu_bounced_ops;
+extern const struct virtq_space_ops virtq_priv_iommu_mapped_batch_ops;
+extern const struct virtq_space_ops virtq_priv_iommu_bounced_batch_ops;
 extern const struct virtq_space_ops virtq_priv_iommu_persistent_ops;
 extern const struct virtq_space_ops virtq_priv_iommu_identity_ops;
 
@@ -61,6 +63,9 @@ void virtq_priv_iommu_withdraw(struct virtq_iommu_queue *queue, virtq_addr_t add
 /** @brief Withdraws a buffer as the policy says. */
 void virtq_priv_iommu_retire(struct virtq_iommu_queue *queue,
                              struct virtq_priv_iommu_record *record);
+
+/** @brief virtq_space_ops::batch: what is retired in between is withdrawn at its end. */
+void virtq_priv_iommu_batch(struct virtq_space *space, int more);
 
 /** @brief virtq_space_ops::share with a mapping of its own, and its reverse. */
 int virtq_priv_iommu_share(struct virtq_space *space, void *base, uint64_t len,

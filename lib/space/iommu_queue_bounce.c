@@ -168,6 +168,16 @@ static void bounced_unmap(struct virtq_space *space, struct virtq_mapping *mappi
     }
 }
 
+const struct virtq_space_ops virtq_priv_iommu_bounced_batch_ops = {
+    .size = sizeof(struct virtq_space_ops),
+    .name = "iommu",
+    .map = bounced_map,
+    .unmap = bounced_unmap,
+    .share = virtq_priv_iommu_share,
+    .unshare = virtq_priv_iommu_unshare,
+    .batch = virtq_priv_iommu_batch,
+};
+
 const struct virtq_space_ops virtq_priv_iommu_bounced_ops = {
     .size = sizeof(struct virtq_space_ops),
     .name = "iommu",
@@ -192,7 +202,8 @@ int virtq_iommu_queue_distrust(struct virtq_iommu_queue *queue, struct virtq_spa
     /* Each segment is a range, or at worst a group of its own. */
     pooled = sizeof(struct group) + virtq_space_record_size(bounce, 1);
     queue->bounce = bounce;
-    queue->space.ops = &virtq_priv_iommu_bounced_ops;
+    queue->space.ops = queue->space.ops->batch != NULL ? &virtq_priv_iommu_bounced_batch_ops
+                                                       : &virtq_priv_iommu_bounced_ops;
     queue->space.record_per_segment =
         (uint32_t)(pooled > sizeof(struct virtq_region) ? pooled : sizeof(struct virtq_region));
     return 0;

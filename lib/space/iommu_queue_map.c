@@ -145,7 +145,8 @@ void virtq_priv_iommu_retire(struct virtq_iommu_queue *queue,
     struct virtq_region *ranges = virtq_priv_iommu_ranges(record);
     unsigned count = (unsigned)record->count;
 
-    if (queue->policy != (uint32_t)VIRTQ_IOMMU_LAZY || count > queue->entries) {
+    if (count > queue->entries ||
+        (queue->policy != (uint32_t)VIRTQ_IOMMU_LAZY && queue->batching == 0)) {
         virtq_priv_iommu_withdraw(queue, record->addr, record->len, ranges, count);
         return;
     }
@@ -161,6 +162,16 @@ void virtq_priv_iommu_retire(struct virtq_iommu_queue *queue,
         (struct virtq_iommu_pending){record->addr, record->len};
     queue->usage.mapped--;
     if (queue->range_count == queue->entries) {
+        virtq_iommu_queue_flush(queue);
+    }
+}
+
+void virtq_priv_iommu_batch(struct virtq_space *space, int more)
+{
+    struct virtq_iommu_queue *queue = virtq_priv_iommu_queue_of(space);
+
+    queue->batching = more != 0;
+    if (more == 0) {
         virtq_iommu_queue_flush(queue);
     }
 }
@@ -269,6 +280,16 @@ void virtq_priv_iommu_unshare(struct virtq_space *space, virtq_addr_t addr, uint
         virtq_priv_iommu_withdraw(queue, first, taken, &range, 1);
     }
 }
+
+const struct virtq_space_ops virtq_priv_iommu_mapped_batch_ops = {
+    .size = sizeof(struct virtq_space_ops),
+    .name = "iommu",
+    .map = mapped_map,
+    .unmap = mapped_unmap,
+    .share = virtq_priv_iommu_share,
+    .unshare = virtq_priv_iommu_unshare,
+    .batch = virtq_priv_iommu_batch,
+};
 
 const struct virtq_space_ops virtq_priv_iommu_mapped_ops = {
     .size = sizeof(struct virtq_space_ops),

@@ -142,7 +142,7 @@ static int mux_window(struct virtq_space *space, virtq_addr_t addr, uint32_t per
     if ((member->permissions & permission) != permission) {
         return VIRTQ_EPERM;
     }
-    if (member->space->ops->size < sizeof(struct virtq_space_ops) ||
+    if (member->space->ops->size < offsetof(struct virtq_space_ops, batch) ||
         member->space->ops->window == NULL) {
         return VIRTQ_EFAULT;
     }

@@ -26,7 +26,9 @@ enum virtq_core_flag {
     VIRTQ_CORE_BIG_ENDIAN = 128,       /**< The ring is big-endian. */
     VIRTQ_CORE_QUIESCED = 256,         /**< Device: pop gives nothing. */
     VIRTQ_CORE_SILENT = 512,           /**< Own notifications are switched off already. */
-    VIRTQ_CORE_TRANSLATED = 1024       /**< Device: the ring goes through the space. */
+    VIRTQ_CORE_TRANSLATED = 1024,      /**< Device: the ring goes through the space. */
+    VIRTQ_CORE_BATCHES = 2048          /**< Driver: the space is told of buffers that come back
+                                          together. */
 };
 
 /** @brief A number of entries since the last test after which the test cannot be exact, so it says

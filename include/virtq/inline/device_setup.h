@@ -46,7 +46,7 @@ VIRTQ_INLINE bool virtq_device_setup_config(struct virtq_device_config *to,
     to->table_max = to->table_max == 0u ? to->size : to->table_max;
     return to->space != NULL && to->space->ops != NULL && (to->flags & ~known) == 0u &&
            to->space->device_kind <= (uint32_t)VIRTQ_SPACE_PREMAPPED &&
-           to->space->ops->size >= sizeof(struct virtq_space_ops) &&
+           to->space->ops->size >= offsetof(struct virtq_space_ops, batch) &&
            to->space->ops->window != NULL &&
            virtq_core_legal(to->format, to->size, to->features,
                             (to->flags & (uint32_t)VIRTQ_DEVICE_BIG_ENDIAN) != 0u);

@@ -161,6 +161,34 @@ VIRTQ_OUTLINE void virtq_driver_map_undo(struct virtq_driver_core *core, uint16_
     core->counters.bytes_copied += mapping.copied;
 }
 
+/** @brief Whether a space is to be told of buffers that come back together: one by itself is
+ * complete anyway. @param core the queue @param how the instance @param count how many may come
+ * @return whether */
+VIRTQ_TEMPLATE bool virtq_driver_map_batches(const struct virtq_driver_core *core, unsigned how,
+                                             unsigned count)
+{
+    return (how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED &&
+           (core->flags & VIRTQ_CORE_BATCHES) != 0u && count > 1u;
+}
+
+/** @brief Whether a poll has to look closely at each buffer. @param core the queue @param how the
+ * instance: those that call nobody test for nothing more @return whether */
+VIRTQ_TEMPLATE bool virtq_driver_map_closely(const struct virtq_driver_core *core, unsigned how)
+{
+    const bool called = (how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED;
+    const uint32_t reasons =
+        (uint32_t)VIRTQ_CORE_IN_ORDER | (called ? (uint32_t)VIRTQ_CORE_BATCHES : 0u);
+
+    return (core->flags & reasons) != 0u;
+}
+
+/** @brief Tells it. @param core the queue @param more 1 before the first, 0 behind the last: then
+ * nothing of them is within the device's reach that is not meant to be */
+VIRTQ_INLINE void virtq_driver_map_batch(const struct virtq_driver_core *core, int more)
+{
+    core->space->ops->batch(core->space, more);
+}
+
 /** @brief Turns a buffer into a source of runs; a called space is asked here, once.
  * @param core the queue @param how the instance @param buffer the buffer @param id the entry it
  * will have @param source result

@@ -40,6 +40,13 @@ VIRTQ_INLINE bool virtq_space_has_map(const struct virtq_space *space)
            space->ops->map != NULL && space->ops->unmap != NULL;
 }
 
+/** @brief Whether a space is to be told of buffers that come back together. @param space the space
+ * @return whether */
+VIRTQ_INLINE bool virtq_space_has_batch(const struct virtq_space *space)
+{
+    return virtq_space_reaches(space, sizeof(struct virtq_space_ops)) && space->ops->batch != NULL;
+}
+
 /** @brief Entries of a table, and runs of the largest buffer. A space that does not say how many
  * runs it gives may cut segments where its regions end: there is room for each to be cut once.
  * @param config a legal configuration @return how many, 1 to 65535 */
@@ -142,6 +149,7 @@ VIRTQ_INLINE void virtq_driver_setup_core(struct virtq_driver_core *core,
     core->flags |= (config->flags & (uint32_t)VIRTQ_DRIVER_STRICT_LENGTH) != 0u
                        ? (uint32_t)VIRTQ_CORE_STRICT_LENGTH
                        : 0u;
+    core->flags |= virtq_space_has_batch(config->space) ? (uint32_t)VIRTQ_CORE_BATCHES : 0u;
     core->segments_max = config->segments_max;
     core->table_span =
         (core->flags & (uint32_t)VIRTQ_CORE_TABLES) != 0u ? config->segments_max - 1u : 0u;

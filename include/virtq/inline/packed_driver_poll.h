@@ -147,8 +147,8 @@ VIRTQ_TEMPLATE int virtq_packed_driver_take_ordered(struct virtq_packed_driver *
     return 1;
 }
 
-/** @brief The loop of a poll that has to look closely: IN_ORDER, or buffers added and not
- * published.
+/** @brief The loop of a poll that has to look closely: IN_ORDER, buffers added and not published,
+ * or a space that is told of batches.
  * @param q the queue @param how the instance @param completions room @param count at most so many
  * @return how many were taken, or VIRTQ_EBROKEN */
 VIRTQ_TEMPLATE int virtq_packed_driver_drain_closely(struct virtq_packed_driver *q, unsigned how,
@@ -156,9 +156,15 @@ VIRTQ_TEMPLATE int virtq_packed_driver_drain_closely(struct virtq_packed_driver 
                                                      unsigned count)
 {
     const bool in_order = (q->core.flags & VIRTQ_CORE_IN_ORDER) != 0u;
+    /* A poll that finds nothing, as most do, tells nobody. */
+    const bool batched = virtq_driver_map_batches(&q->core, how, count) &&
+                         (q->batch != 0u || virtq_packed_driver_ready(q, how));
     unsigned done = 0;
     int taken = 0;
 
+    if (batched) {
+        virtq_driver_map_batch(&q->core, 1);
+    }
     while (done < count) {
         taken = in_order ? virtq_packed_driver_take_ordered(q, how, &completions[done])
                          : virtq_packed_driver_take(q, how, &completions[done]);
@@ -166,6 +172,9 @@ VIRTQ_TEMPLATE int virtq_packed_driver_drain_closely(struct virtq_packed_driver 
             break;
         }
         done++;
+    }
+    if (batched) {
+        virtq_driver_map_batch(&q->core, 0);
     }
     q->core.outstanding -= done;
     q->core.counters.used += done;
@@ -249,6 +258,16 @@ VIRTQ_TEMPLATE int virtq_packed_driver_drain(struct virtq_packed_driver *q, unsi
     return done != 0u ? (int)done : error;
 }
 
+/** @brief virtq_packed_driver_drain_closely(), out of line: spaces that are called but not
+ * told of batches do not pay for its registers. @param q the queue @param how the instance @param
+ * completions room @param count as there @return the same */
+VIRTQ_OUTLINE int virtq_packed_driver_drain_called(struct virtq_packed_driver *q, unsigned how,
+                                                   struct virtq_completion *completions,
+                                                   unsigned count)
+{
+    return virtq_packed_driver_drain_closely(q, how, completions, count);
+}
+
 /** @brief See virtq_driver_poll(). @param q the queue @param how the instance @param completions
  * room for `count` @param count at most so many @return how many, or VIRTQ_EBROKEN */
 VIRTQ_TEMPLATE int virtq_packed_driver_poll(struct virtq_packed_driver *q, unsigned how,
@@ -260,8 +279,10 @@ VIRTQ_TEMPLATE int virtq_packed_driver_poll(struct virtq_packed_driver *q, unsig
     /* Not more than are outstanding: then a device that marks everything used cannot keep us here.
      */
     count = count < q->core.outstanding ? count : q->core.outstanding;
-    if (VIRTQ_UNLIKELY((q->core.flags & VIRTQ_CORE_IN_ORDER) != 0u || q->added != q->published)) {
-        return virtq_packed_driver_drain_closely(q, how, completions, count);
+    if (VIRTQ_UNLIKELY(virtq_driver_map_closely(&q->core, how) || q->added != q->published)) {
+        return (how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED
+                   ? virtq_packed_driver_drain_called(q, how, completions, count)
+                   : virtq_packed_driver_drain_closely(q, how, completions, count);
     }
     return virtq_packed_driver_drain(q, how, completions, count);
 }

@@ -133,8 +133,8 @@ VIRTQ_TEMPLATE int virtq_split_driver_take_ordered(struct virtq_split_driver *q,
     return error;
 }
 
-/** @brief The loop of a poll that has to look closely: IN_ORDER, or buffers added and not
- * published.
+/** @brief The loop of a poll that has to look closely: IN_ORDER, buffers added and not published,
+ * or a space that is told of batches.
  * @param q the queue @param how the instance @param completions room @param count how many are
  * there and wanted
  * @return how many were taken, or VIRTQ_EBROKEN */
@@ -143,9 +143,13 @@ VIRTQ_TEMPLATE int virtq_split_driver_drain_closely(struct virtq_split_driver *q
                                                     unsigned count)
 {
     const bool in_order = (q->core.flags & VIRTQ_CORE_IN_ORDER) != 0u;
+    const bool batched = virtq_driver_map_batches(&q->core, how, count);
     unsigned done = 0;
     int error = VIRTQ_OK;
 
+    if (batched) {
+        virtq_driver_map_batch(&q->core, 1);
+    }
     for (; done < count; done++) {
         error = in_order ? virtq_split_driver_take_ordered(q, how, &completions[done])
                          : virtq_split_driver_take(q, how, &completions[done]);
@@ -153,6 +157,9 @@ VIRTQ_TEMPLATE int virtq_split_driver_drain_closely(struct virtq_split_driver *q
             break;
         }
         q->polled++;
+    }
+    if (batched) {
+        virtq_driver_map_batch(&q->core, 0);
     }
     q->core.outstanding -= done;
     q->core.counters.used += done;
@@ -217,6 +224,16 @@ VIRTQ_TEMPLATE int virtq_split_driver_drain(struct virtq_split_driver *q, unsign
     return done != 0u ? (int)done : error;
 }
 
+/** @brief virtq_split_driver_drain_closely(), out of line: spaces that are called but not
+ * told of batches do not pay for its registers. @param q the queue @param how the instance @param
+ * completions room @param count as there @return the same */
+VIRTQ_OUTLINE int virtq_split_driver_drain_called(struct virtq_split_driver *q, unsigned how,
+                                                  struct virtq_completion *completions,
+                                                  unsigned count)
+{
+    return virtq_split_driver_drain_closely(q, how, completions, count);
+}
+
 /** @brief See virtq_driver_poll(). @param q the queue @param how the instance @param completions
  * room for `count` @param count at most so many @return how many, or VIRTQ_EBROKEN */
 VIRTQ_TEMPLATE int virtq_split_driver_poll(struct virtq_split_driver *q, unsigned how,
@@ -236,8 +253,10 @@ VIRTQ_TEMPLATE int virtq_split_driver_poll(struct virtq_split_driver *q, unsigne
         there = (unsigned)fresh;
     }
     count = there < count ? there : count;
-    if (VIRTQ_UNLIKELY((q->core.flags & VIRTQ_CORE_IN_ORDER) != 0u || q->added != q->published)) {
-        return virtq_split_driver_drain_closely(q, how, completions, count);
+    if (VIRTQ_UNLIKELY(virtq_driver_map_closely(&q->core, how) || q->added != q->published)) {
+        return (how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED
+                   ? virtq_split_driver_drain_called(q, how, completions, count)
+                   : virtq_split_driver_drain_closely(q, how, completions, count);
     }
     virtq_hint_elements(q->elements, q->polled, count, q->mask, how);
     return virtq_split_driver_drain(q, how, completions, count);

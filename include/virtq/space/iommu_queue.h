@@ -4,15 +4,17 @@
  * @ingroup virtq_space_iommu
  * @brief The iommu space of one driver queue: with a policy, and addresses of its own.
  *
- * - **strict**: a buffer costs map, unmap and flush; when it is back the device reaches nothing of
- * it.
+ * - **strict**: a buffer costs map, unmap and flush, of which the latter are one request for all
+ * buffers of a poll; when it is back the device reaches nothing of it.
  * - **lazy**: a buffer costs map; a list of many is unmapped and flushed at once. Until then the
  * device reaches buffers that are back, but no other memory at their addresses.
  * - **persistent**: a buffer costs a look into a table; the device reaches what is shared.
  * - **identity**: a buffer costs nothing; the device reaches the whole range, always.
  *
- * Strict hands all segments of a buffer to the backend as one list; lazy hands over all buffers
- * that wait. An address is used again only after the flush that covers it has completed (L4).
+ * Strict hands all segments of a buffer to the backend as one list, and those of all buffers that
+ * one call of virtq_driver_poll() takes as one list too, if it has memory for that; lazy hands over
+ * all buffers that wait. An address is used again only after the flush that covers it has completed
+ * (L4).
  *
  * What several queues share is the depot of addresses and the backend. One owner thread: the same
  * that owns the driver queue on it.
@@ -50,10 +52,13 @@ struct virtq_iommu_queue_config {
     uint64_t page_sizes; /**< Page sizes of the backend, each its own bit, the granule among them;
                             0: the granule alone. */
     void *memory;        /**< Private memory, 8-byte aligned, never shared:
-                            virtq_iommu_queue_private_size() bytes. */
+                            virtq_iommu_queue_private_size() bytes. Strict: may be NULL, then each
+                            buffer that comes back is a request of its own. */
     size_t memory_size;  /**< Bytes of `memory`. */
     unsigned entries;    /**< Lazy: segments that may wait for a flush, at least 1. Persistent:
-                            regions that may be shared at a time, at least 1. */
+                            regions that may be shared at a time, at least 1. Strict: segments that
+                            are unmapped in one request when buffers come back together: as many as
+                            a poll's buffers have. */
     uint32_t policy;     /**< An enum virtq_iommu_policy. */
     uint64_t age_limit;  /**< Lazy: how old the oldest in the list may be, in the unit of
                             virtq_iommu_queue_tick(); 0: each tick flushes. */
@@ -104,7 +109,7 @@ struct virtq_iommu_queue {
     uint64_t page_sizes;                       /**< Larger ones than the granule. */
     uint64_t mask;                             /**< The granule minus 1. */
     struct virtq_space *bounce;                /**< Where parts of pages are copied; or NULL. */
-    struct virtq_region *ranges;               /**< Lazy: what waits to be unmapped ... */
+    struct virtq_region *ranges;               /**< What waits to be unmapped ... */
     struct virtq_iommu_pending *pending;       /**< ... and the buffers it belongs to. */
     struct virtq_iommu_shared *shared;         /**< Persistent: the regions, sorted by memory. */
     unsigned range_count;                      /**< How many `ranges` wait. */
@@ -113,11 +118,13 @@ struct virtq_iommu_queue {
     unsigned shared_hit;                       /**< Which one was found last. */
     unsigned entries;                          /**< Room in each of the tables. */
     uint32_t policy;                           /**< An enum virtq_iommu_policy. */
-    uint64_t now;                              /**< The last tick. */
-    uint64_t since;                            /**< The last tick before the oldest came. */
-    uint64_t age_limit;                        /**< As configured. */
-    struct virtq_iommu_queue_usage usage;      /**< What happened. */
-    struct virtq_iova_cache cache;             /**< Its own store of addresses. */
+    uint32_t batching;                         /**< Strict: 1 while buffers come back together. */
+    uint32_t reserved_;
+    uint64_t now;                         /**< The last tick. */
+    uint64_t since;                       /**< The last tick before the oldest came. */
+    uint64_t age_limit;                   /**< As configured. */
+    struct virtq_iommu_queue_usage usage; /**< What happened. */
+    struct virtq_iova_cache cache;        /**< Its own store of addresses. */
 };
 
 /** @brief Bytes of private memory that a space needs.
