@@ -232,6 +232,11 @@ VIRTQ_API uint32_t virtq_blk_queue_busy(const struct virtq_blk_queue *queue)
     return queue->depth - queue->idle_count - (queue->waits != NULL ? 1u : 0u);
 }
 
+bool virtq_priv_blk_queue_full(const struct virtq_blk_queue *queue)
+{
+    return queue->waits != NULL || queue->idle_count <= queue->done_count;
+}
+
 void virtq_priv_blk_queue_count(const struct virtq_blk_queue *queue, uint64_t *popped,
                                 uint64_t *bad)
 {

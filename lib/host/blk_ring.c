@@ -22,8 +22,10 @@ struct virtq_blk_ring {
     uint32_t run_flags; /* Of virtq_blk_request_run(). */
     uint32_t burst;
     uint32_t polls;
+    uint32_t depth;
     int file;
     bool locates;
+    bool shut;   /* For now nothing is taken, whatever there is. */
     bool untold; /* Buffers are used, and the driver has not been told. */
     bool deaf;   /* No kick will ever come from where they come now. */
     virtq_addr_t lowest;
@@ -90,6 +92,7 @@ VIRTQ_API int virtq_blk_ring_init(void *memory, size_t size,
     made->run_flags = (config->flags & (uint32_t)VIRTQ_BLK_RING_STABLE) != 0 ? VIRTQ_BLK_STABLE : 0;
     made->burst = config->burst;
     made->polls = config->polls;
+    made->depth = config->depth;
     made->file = config->file;
     made->locates = (config->flags & (uint32_t)VIRTQ_BLK_RING_LOCATE) != 0;
     made->lowest = UINT64_MAX;
@@ -265,9 +268,12 @@ static int work(struct virtq_blk_ring *ring, bool takes)
     const bool drains = __atomic_load_n(&ring->drain, __ATOMIC_SEQ_CST) != 0;
     struct virtq_blk_request *request;
     bool busy = reap(ring);
+    uint32_t room = takes && !drains ? ring->depth : 0;
     int got = 0;
 
-    while (takes && !drains && (got = virtq_blk_queue_pop(ring->requests, &request)) == 1) {
+    /* A driver that adds as fast as they are done has no burst of its own go on for ever: who
+     * withdraws memory waits for its end, and who stops or drains the ring for the next look. */
+    for (; room != 0 && (got = virtq_blk_queue_pop(ring->requests, &request)) == 1; room--) {
         if (ring->locates) {
             locate(ring, &request->chain);
         }
@@ -281,6 +287,7 @@ static int work(struct virtq_blk_ring *ring, bool takes)
         virtq_blk_queue_give_up(ring->requests);
     }
     publish(ring);
+    ring->shut = drains || virtq_priv_blk_queue_full(ring->requests);
     if (drains && virtq_blk_queue_busy(ring->requests) == 0) {
         say_drained(ring);
         return 1;
@@ -301,7 +308,8 @@ static int look(struct virtq_blk_ring *ring, bool takes, bool sleepy)
         virtq_vhost_user_vring_error(ring->backend, ring->index);
     } else if (takes && done == 1) {
         virtq_device_disable_notify(ring->device);
-    } else if (takes && sleepy) {
+    } else if (takes && sleepy && done == 0 && !ring->shut) {
+        /* Else a kick is of no use, and what waits to be taken would keep the thread awake. */
         done = virtq_device_enable_notify(ring->device);
     }
     virtq_vhost_user_vring_leave(ring->backend, ring->index);

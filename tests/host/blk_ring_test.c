@@ -233,6 +233,56 @@ Test(host_blk_ring, no_more_are_in_flight_than_there_is_room_for)
     stand_close();
 }
 
+Test(host_blk_ring, a_driver_that_is_as_fast_does_not_keep_a_burst_from_its_end)
+{
+    for (unsigned shape = 0; shape < 2; shape++) {
+        stand_describe();
+        stand.carried = true;
+        stand.config.depth = 4;
+        stand.config.burst = 1;
+        stand.carrier.refills = 20;
+        stand.carrier.refusals = 1;
+        stand_open(shape == 0 ? VERSION_1 : VERSION_1 | PACKED);
+        place(0, VIRTIO_BLK_T_FLUSH, 0);
+        kick();
+        while (__atomic_load_n(&stand.carrier.refills, __ATOMIC_ACQUIRE) != 0) {
+            (void)poll(NULL, 0, 1);
+        }
+        wait_left(0);
+        stand_close();
+        cr_assert(stand.carrier.longest <= 4, "%u in one burst", stand.carrier.longest);
+    }
+}
+
+Test(host_blk_ring, one_that_is_full_sleeps_whatever_there_is_to_take)
+{
+    enum { MANY = 10000 };
+
+    for (unsigned shape = 0; shape < 4; shape++) {
+        stand_describe();
+        stand.carried = true;
+        stand.config.depth = 2;
+        stand.config.polls = shape < 2 ? 0 : 5;
+        stand_open(shape % 2 == 0 ? VERSION_1 : VERSION_1 | PACKED);
+        for (unsigned i = 0; i < 6; i++) {
+            place(i, VIRTIO_BLK_T_OUT, 1);
+        }
+        kick();
+        wait_held(2);
+        __atomic_store_n(&stand.carrier.rests, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&stand.carrier.looks, 0, __ATOMIC_RELAXED);
+        virtq_blk_ring_wake(stand.ring);
+        while (__atomic_load_n(&stand.carrier.rests, __ATOMIC_RELAXED) == 0) {
+            cr_assert(__atomic_load_n(&stand.carrier.looks, __ATOMIC_RELAXED) < MANY,
+                      "it looks again and again");
+            (void)poll(NULL, 0, 1);
+        }
+        permit(6);
+        wait_left(0);
+        stand_close();
+    }
+}
+
 Test(host_blk_ring, it_counts_buffers_and_notes_where_they_lie)
 {
     stand_describe();
