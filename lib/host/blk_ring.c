@@ -12,6 +12,9 @@
 #include "blk_queue_private.h"
 #include "virtq/error.h"
 
+/* Entries of a vector that a call takes: the system's UIO_MAXIOV. */
+enum { ENTRIES_MAX = 1024 };
+
 struct virtq_blk_ring {
     struct virtq_vhost_user_backend *backend;
     struct virtq_device *device;
@@ -214,6 +217,8 @@ static bool hand_over(struct virtq_blk_ring *ring, struct virtq_blk_request *req
         return false;
     }
     vector = virtq_blk_queue_vector(ring->requests, request, &count);
+    /* What does not go into one call settle() does. */
+    count = count < ENTRIES_MAX ? count : ENTRIES_MAX;
     return ring->carrier.begin(ring->carrier_opaque, request, ring->file, vector, count,
                                ring->run_flags) != 0;
 }

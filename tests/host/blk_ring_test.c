@@ -3,6 +3,7 @@
  * drained and told of. */
 #include "blk_ring.h"
 
+#include <endian.h>
 #include <errno.h>
 
 #include "process.h"
@@ -110,6 +111,60 @@ Test(host_blk_ring,
     permit(1);
     wait_left(0);
     cr_assert(*stand.status[1] == VIRTIO_BLK_S_OK && written(1, NULL));
+    stand_close();
+}
+
+/* Makes a write of three sectors available, each byte of which has a descriptor of its own. */
+static void describe(unsigned at, uint64_t offset, uint32_t len, unsigned flags)
+{
+    struct virtq_desc *desc =
+        (struct virtq_desc *)(void *)(stand.f.guest + frontend_ring_at(0)) + at;
+
+    desc->addr = htole64(frontend_guest[1] + offset);
+    desc->len = htole32(len);
+    desc->flags = htole16((uint16_t)flags);
+    desc->next = htole16((uint16_t)(at + 1));
+}
+
+static void place_bytes(void)
+{
+    enum { BYTES = 3 * VIRTQ_BLK_SECTOR };
+    uint16_t *avail =
+        (uint16_t *)(void *)(stand.f.guest + frontend_ring_at(0) + stand.f.layout.driver.offset);
+
+    memset(slot_at(0), 0, SLOT);
+    slot_at(0)[HEADER] = VIRTIO_BLK_T_OUT;
+    describe(0, HEADER, DATA - HEADER, VIRTQ_DESC_F_NEXT);
+    for (unsigned i = 0; i < BYTES; i++) {
+        slot_at(0)[DATA + i] = byte_of(0, i);
+        describe(i + 1, DATA + i, 1, VIRTQ_DESC_F_NEXT);
+    }
+    describe(BYTES + 1, 0, 1, VIRTQ_DESC_F_WRITE);
+    stand.status[0] = slot_at(0);
+    *stand.status[0] = 0xee;
+    __atomic_store_n(&avail[1], htole16(1), __ATOMIC_RELEASE);
+    frontend_kick(&stand.f, 0);
+}
+
+Test(host_blk_ring, a_carrier_gets_no_more_entries_than_one_call_takes)
+{
+    unsigned char sectors[3 * VIRTQ_BLK_SECTOR];
+    struct pollfd ready;
+
+    stand_describe();
+    stand.carried = true;
+    stand.size = 2048;
+    stand.config.pieces = 2048;
+    stand_open(VERSION_1);
+    ready = (struct pollfd){stand.f.call[0], POLLIN, 0};
+    place_bytes();
+    permit(1);
+    cr_assert_eq(poll(&ready, 1, PATIENCE), 1, "no interrupt");
+    cr_assert_eq(*stand.status[0], VIRTIO_BLK_S_OK);
+    cr_assert_eq(pread(stand.config.file, sectors, sizeof(sectors), 0), (ssize_t)sizeof(sectors));
+    for (unsigned i = 0; i < sizeof(sectors); i++) {
+        cr_assert_eq(sectors[i], byte_of(0, i));
+    }
     stand_close();
 }
 

@@ -43,8 +43,8 @@ struct virtq_blk_carrier_ops {
      * given to virtq_blk_ring_carry() @param request one of VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT and
      * VIRTIO_BLK_T_FLUSH, to go on at virtq_blk_request::done; not to be changed @param file the
      * disk's @param vector where its data lies; stays until the request has come to its end @param
-     * count entries; 0 for a flush @param flags 0 or VIRTQ_BLK_STABLE @return 1: it will come out
-     * of `next`; 0: it cannot be begun now, and is waited for instead */
+     * count entries, at most 1024; 0 for a flush @param flags 0 or VIRTQ_BLK_STABLE @return 1: it
+     * will come out of `next`; 0: it cannot be begun now, and is waited for instead */
     int (*begin)(void *carrier, struct virtq_blk_request *request, int file, struct iovec *vector,
                  unsigned count, uint32_t flags);
     /** @brief Nothing more is begun for now: what was kept is to be under way. @param carrier the
