@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -71,11 +72,26 @@ VIRTQ_API int virtq_blk_disk_config(const struct virtq_blk_disk *disk, unsigned 
     return VIRTQ_OK;
 }
 
+/* Bytes of a disk; -1: it is none. Of what else there is the end may be anywhere, or nowhere. */
+static off_t size_of(int file)
+{
+    struct stat status;
+
+    if (fstat(file, &status) != 0) {
+        return -1;
+    }
+    if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
+        errno = S_ISDIR(status.st_mode) ? EISDIR : ENOTBLK;
+        return -1;
+    }
+    return lseek(file, 0, SEEK_END);
+}
+
 VIRTQ_API int virtq_blk_disk_open(struct virtq_blk_disk *disk, const char *path, int flags)
 {
     const int access = flags & O_ACCMODE;
     const int file = open(path, access | O_CLOEXEC);
-    const off_t size = file < 0 ? -1 : lseek(file, 0, SEEK_END);
+    const off_t size = file < 0 ? -1 : size_of(file);
 
     if (size < 0) {
         const int system = errno;

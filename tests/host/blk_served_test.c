@@ -411,19 +411,20 @@ Test(host_blk_served, wrong_usage_is_told_apart_from_what_cannot_be_done)
 {
     static const char *const lines[][5] = {
         {"--help"},
-        {"--queues=0", "/tmp/virtq-none.sock", "/dev/null"},
+        {"--queues=0", "--read-only", "/tmp/virtq-none.sock", "/proc/self/exe"},
         {"--queues=65", "s", "i"},
         {"--queues=three", "s", "i"},
-        {"--block-size=700", "/tmp/virtq-none.sock", "/dev/null"},
+        {"--block-size=700", "--read-only", "/tmp/virtq-none.sock", "/proc/self/exe"},
         {"--serial=one that has 21 bytes", "s", "i"},
         {"--no-such-option", "s", "i"},
         {"--poll"},
         {"s"},
         {"s", "i", "more"},
         {"/tmp/virtq-none.sock", "/nowhere/disk.img"},
-        {"/nowhere/disk.sock", "/dev/null"},
+        {"--read-only", "/nowhere/disk.sock", "/proc/self/exe"},
+        {"--read-only", "/tmp/virtq-none.sock", "/tmp"},
     };
-    static const int ends[] = {0, 1, 2, 2, 1, 2, 2, 2, 2, 2, 1, 1};
+    static const int ends[] = {0, 1, 2, 2, 1, 2, 2, 2, 2, 2, 1, 1, 1};
 
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         const char *arguments[7] = {"vhost-user-blk"};

@@ -294,6 +294,11 @@ Test(host_blk_server, a_file_becomes_a_disk_of_its_size)
     cr_assert_eq(close(file), 0);
     cr_assert_eq(virtq_blk_disk_open(&disk, "/nowhere/disk.img", O_RDWR), VIRTQ_EINVAL);
     cr_assert_eq(errno, ENOENT);
+    /* Some file systems say of a directory that its end is where no file could reach. */
+    cr_assert_eq(virtq_blk_disk_open(&disk, "/tmp", O_RDONLY), VIRTQ_EINVAL);
+    cr_assert_eq(errno, EISDIR);
+    cr_assert_eq(virtq_blk_disk_open(&disk, "/dev/null", O_RDWR), VIRTQ_EINVAL);
+    cr_assert_eq(errno, ENOTBLK);
     cr_assert_eq(disk.sectors, 3u);
     proc = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
     cr_assert(proc >= 0 && virtq_blk_file_waits(proc) == 1 && close(proc) == 0);

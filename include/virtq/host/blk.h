@@ -157,7 +157,7 @@ enum virtq_blk_run_flag {
  * @param disk  `sectors` and `features` are the result
  * @param path  the file
  * @param flags O_RDWR, or O_RDONLY: the driver cannot write
- * @return a descriptor, the caller's; VIRTQ_EINVAL: it cannot be opened, or has no size. Then
+ * @return a descriptor, the caller's; VIRTQ_EINVAL: it cannot be opened, or is neither. Then
  * `errno` holds the system's error, and `disk` is as it was. Any thread. */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_blk_disk_open(struct virtq_blk_disk *disk, const char *path,
                                                    int flags);
