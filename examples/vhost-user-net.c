@@ -116,8 +116,11 @@ static struct virtq_device *take(struct port *port, uint32_t ring, unsigned coun
         *taken = virtq_device_pop(device, port->chains[ring], count, port->pieces[ring], PIECES);
     }
     if (*taken < 0) {
-        virtq_vhost_user_vring_error(backend, ring);
+        /* Nothing comes of a broken ring, however often it is looked at. */
         *taken = 0;
+        virtq_vhost_user_vring_error(backend, ring);
+        virtq_vhost_user_vring_leave(backend, ring);
+        return NULL;
     }
     return device;
 }
