@@ -31,6 +31,7 @@ struct carrier {
     unsigned begun;    /* Since it was last asked to submit; */
     unsigned longest;  /* and the most that this ever was. */
     unsigned refills;  /* So often another flush is there before one is refused. */
+    unsigned handed;   /* Of several threads: the driver is the carrier's to use. */
     unsigned looks;    /* Since a test has set it to 0; of several threads. */
     unsigned rests;    /* Likewise: the ring was about to sleep. */
     int64_t result;    /* What the next one ends with; 0: all is moved. */
@@ -64,6 +65,9 @@ static inline void carrier_refill(struct carrier *carrier)
     const unsigned left = carrier->refills - 1;
     struct virtq_completion completion;
 
+    while (__atomic_load_n(&carrier->handed, __ATOMIC_ACQUIRE) == 0) {
+        (void)poll(NULL, 0, 1);
+    }
     while (virtq_driver_poll(stand.f.driver[0], &completion, 1) == 1) {
     }
     place(left % SLOTS, VIRTIO_BLK_T_FLUSH, 0);

@@ -300,6 +300,7 @@ Test(host_blk_ring, a_driver_that_is_as_fast_does_not_keep_a_burst_from_its_end)
         stand_open(shape == 0 ? VERSION_1 : VERSION_1 | PACKED);
         place(0, VIRTIO_BLK_T_FLUSH, 0);
         kick();
+        __atomic_store_n(&stand.carrier.handed, 1, __ATOMIC_RELEASE);
         while (__atomic_load_n(&stand.carrier.refills, __ATOMIC_ACQUIRE) != 0) {
             (void)poll(NULL, 0, 1);
         }
