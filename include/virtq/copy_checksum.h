@@ -59,8 +59,8 @@ VIRTQ_API void virtq_checksum_init(struct virtq_checksum *checksum);
 /** @brief Begins a sum with a variant of the caller's choice.
  * @param checksum result; owned by the caller
  * @param variant  an enum virtq_checksum_variant
- * @return 0; VIRTQ_EINVAL (no such variant) or VIRTQ_ENOTSUP (this processor lacks it): `checksum`
- * is untouched. Any thread. */
+ * @return 0; VIRTQ_EINVAL (no such variant) or VIRTQ_ENOTSUP (this processor lacks it, or the
+ * library was built without vector registers): `checksum` is untouched. Any thread. */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_checksum_init_variant(struct virtq_checksum *checksum,
                                                            uint32_t variant);
 

@@ -12,7 +12,7 @@ static const virtq_priv_checksum_function variants[] = {
 #else
     NULL,
 #endif
-#ifdef __x86_64__
+#ifdef VIRTQ_PRIV_X86_VECTORS
     virtq_priv_checksum_avx2,
     virtq_priv_checksum_avx512,
 #else
@@ -27,7 +27,7 @@ static int usable(uint32_t variant)
     if (variants[variant] == NULL) {
         return 0;
     }
-#ifdef __x86_64__
+#ifdef VIRTQ_PRIV_X86_VECTORS
     if (variant == VIRTQ_CHECKSUM_AVX2) {
         return virtq_priv_has_avx2();
     }

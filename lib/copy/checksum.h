@@ -13,8 +13,9 @@
 #include <string.h>
 
 #include "virtq/copy_checksum.h"
+#include "x86.h"
 
-#if defined(__x86_64__)
+#if defined(VIRTQ_PRIV_X86_VECTORS)
 #    define VIRTQ_PRIV_SIMD128 "+x"
 #elif defined(__aarch64__) && defined(__ARM_NEON)
 #    define VIRTQ_PRIV_SIMD128 "+w"

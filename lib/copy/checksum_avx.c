@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "checksum_wide.h"
-#include "x86.h"
 
 typedef int virtq_priv_checksum_avx_unit; /* On another machine there is nothing. */
 
-#ifdef __x86_64__
+#ifdef VIRTQ_PRIV_X86_VECTORS
 
 #    define AVX2 __attribute__((target("avx2")))
 

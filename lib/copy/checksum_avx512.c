@@ -3,7 +3,7 @@
 
 typedef int virtq_priv_checksum_avx512_unit; /* On another machine there is nothing. */
 
-#ifdef __x86_64__
+#ifdef VIRTQ_PRIV_X86_VECTORS
 
 #    define AVX512 __attribute__((target("avx512f,avx512bw,avx512vnni")))
 

@@ -6,7 +6,7 @@
 
 /* One store past the caches, aligned to its width. It is asm, for the compiler must not make
  * anything else of it; where there is none, it is a plain store that gathers just as well. */
-#if defined(__x86_64__)
+#if defined(VIRTQ_PRIV_X86_VECTORS)
 
 typedef uint64_t unit __attribute__((vector_size(16)));
 
@@ -91,7 +91,7 @@ static void streaming_from_shared(void *context, void *out, const void *in, size
     (void)virtq_priv_access_copy_from(out, in, len, VIRTQ_PRIV_WIDTHS);
 }
 
-#ifdef __x86_64__
+#ifdef VIRTQ_PRIV_X86_VECTORS
 
 /* Streamed loads take a line at a time into a buffer of the processor, which may still hold what
  * was there before: a fence empties it. */
@@ -126,7 +126,7 @@ void virtq_copy_streaming(struct virtq_copy *copy)
 {
     *copy = (struct virtq_copy){streaming_to_shared, streaming_from_shared, streaming_zero,
                                 streaming_done, NULL};
-#ifdef __x86_64__
+#ifdef VIRTQ_PRIV_X86_VECTORS
     if ((virtq_priv_cpuid(1).ecx & VIRTQ_PRIV_LEAF1_ECX_SSE41) != 0) {
         copy->from_shared = streaming_from_shared_wide;
     }

@@ -37,9 +37,7 @@ void virtq_priv_copy_take(void *to, void *from, size_t len, size_t size)
     memset(from, 0, size);
 }
 
-/* A program that is built without vector registers has a reason: it may be a kernel, which would
- * spoil somebody's. */
-#if defined(__x86_64__) && defined(__SSE2__)
+#ifdef VIRTQ_PRIV_X86_VECTORS
 
 #    define AVX512 __attribute__((target("avx512f,avx512bw")))
 
@@ -104,7 +102,7 @@ AVX512 static void take_avx512(void *out, void *in, size_t len, size_t size)
 
 virtq_priv_take_function virtq_priv_copy_take_best(void)
 {
-#if defined(__x86_64__) && defined(__SSE2__)
+#ifdef VIRTQ_PRIV_X86_VECTORS
     if (virtq_priv_has_avx512()) {
         return take_avx512;
     }

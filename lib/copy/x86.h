@@ -8,6 +8,12 @@
 
 #ifdef __x86_64__
 
+#    ifdef __SSE2__
+/** @brief Defined if vector registers may be used. A program that is built without them has a
+ * reason: it may be a kernel, which would spoil somebody's. */
+#        define VIRTQ_PRIV_X86_VECTORS 1
+#    endif
+
 #    include <stdint.h>
 
 #    include "virtq/api.h"

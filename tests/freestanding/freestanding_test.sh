@@ -53,6 +53,10 @@ missing=no
 core x86-64 gcc nm
 core x86-64-clang clang nm
 core i686 gcc nm -m32
+# As a kernel is built: nothing may use a vector register, nor find out at run time that it could.
+core x86-64-general gcc nm -mno-sse -mno-mmx -mno-80387 -mno-red-zone
+objdump -d "$scratch/x86-64-general/core.o" >"$scratch/code"
+! grep -m 5 -E '%([xyz]mm|mm|k)[0-7]|%st\>' "$scratch/code" || fail "x86-64-general: a register that is not a general one"
 core aarch64 aarch64-linux-gnu-gcc aarch64-linux-gnu-nm -mno-outline-atomics
 core riscv64 riscv64-linux-gnu-gcc riscv64-linux-gnu-nm
 core s390x s390x-linux-gnu-gcc s390x-linux-gnu-nm
