@@ -153,6 +153,9 @@ static int serve(const struct virtq_blk_server_config *config)
     } else {
         result = virtq_vhost_user_server_run(server, serve_signals());
         virtq_vhost_user_server_fini(server);
+        if (result != 0) {
+            fprintf(stderr, "vhost-user-blk: %s\n", virtq_error_name(result));
+        }
     }
     free(memory);
     return result;

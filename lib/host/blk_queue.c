@@ -44,11 +44,15 @@ static size_t lists_size(uint32_t depth)
 
 VIRTQ_API size_t virtq_blk_queue_size(const struct virtq_blk_queue_config *config)
 {
+    uint64_t slots;
+
     if (config->struct_size != sizeof(*config) || config->depth == 0 || config->depth > 32768 ||
         config->pieces < 3 || config->pieces > 32768) {
         return 0;
     }
-    return lists_size(config->depth) + config->depth * slot_size(config->pieces);
+    slots = (uint64_t)config->depth * slot_size(config->pieces);
+    /* More than there are addresses, where these have 32 bits. */
+    return slots > SIZE_MAX / 2 ? 0 : lists_size(config->depth) + (size_t)slots;
 }
 
 VIRTQ_API int virtq_blk_queue_init(void *memory, size_t size,

@@ -52,8 +52,8 @@ struct virtq_blk_queue_config {
 /** @brief Bytes of memory that the requests need. Most of it is not touched while requests are few
  * and small.
  * @param config `depth` and `pieces` count
- * @return bytes, to be aligned to #VIRTQ_CACHE_LINE; 0 if the configuration is illegal. Any thread.
- */
+ * @return bytes, to be aligned to #VIRTQ_CACHE_LINE; 0 if the configuration is illegal, or asks for
+ * more than half of what can be addressed. Any thread. */
 VIRTQ_API size_t virtq_blk_queue_size(const struct virtq_blk_queue_config *config);
 
 /** @brief Makes room for requests; none is in flight.
