@@ -133,6 +133,18 @@ static inline void frontend_kick(struct frontend *f, unsigned index)
     cr_assert_eq(write(f->kick[index], &one, sizeof(one)), (ssize_t)sizeof(one));
 }
 
+/* How often a call or an error's descriptor was written; 0: never. An emulator does not know that
+ * what was handed on is an eventfd, and has it count in the host's order of bytes. */
+static inline uint64_t frontend_count(int fd)
+{
+    uint64_t count = 0;
+
+    if (read(fd, &count, sizeof(count)) != (ssize_t)sizeof(count)) {
+        return 0;
+    }
+    return count > UINT32_MAX ? __builtin_bswap64(count) : count;
+}
+
 /* Takes buffers back, and looks at what the device has written: how many there were. */
 static inline unsigned frontend_take(struct frontend *f, unsigned index)
 {
