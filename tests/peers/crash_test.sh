@@ -50,6 +50,8 @@ crash_run() {
     touch "$work/$label.over"
     wait "$killer" || true
     kill -KILL "$(cat "$work/$label.pid")" 2>/dev/null || true
+    # As long as it is there it listens, and the next one may not take its place.
+    for ((try = 0; try < 100; try++)); do kill -0 "$(cat "$work/$label.pid")" 2>/dev/null || break; sleep 0.05; done
     trap 'rm -rf "$scratch"' EXIT
     after=$("$work/disk_image" check "$disk" $disk_sectors "$disk_threads" "$disk_ops" 1) ||
         fail "$label: the disk does not hold what the guest wrote: $after"
