@@ -35,6 +35,14 @@ limit() {
     awk -v each="$2" -v limit="$3" 'BEGIN {exit !(each <= limit)}' || fail "$1 takes $2 instructions, more than $3"
 }
 
+# judge KIND SHAPE WHAT LIMIT
+judge() {
+    local each
+    each=$(measure "$1" "$2")
+    awk -v each="$each" 'BEGIN {exit !(each > 0)}' || fail "nothing was counted"
+    limit "$3, $2" "$each" "$4"
+}
+
 for part in readable writable; do
     dynamic=$(measure dynamic "$part")
     awk -v each="$dynamic" 'BEGIN {exit !(each > 0)}' || fail "nothing was counted"
@@ -47,9 +55,7 @@ done
 
 # Of more segments: what each costs more is a copy and its book-keeping, not the long way.
 while read -r shape most; do
-    each=$(measure dynamic "$shape")
-    awk -v each="$each" 'BEGIN {exit !(each > 0)}' || fail "nothing was counted"
-    limit "dynamic slot, $shape" "$each" "$most"
+    judge dynamic "$shape" "dynamic slot" "$most"
 done <<EOT
 header-payload 290
 payload-status 325
@@ -59,9 +65,7 @@ EOT
 
 # Of several pools: which one it is, and whether it still is one, is looked up besides.
 while read -r shape most; do
-    each=$(measure group "$shape")
-    awk -v each="$each" 'BEGIN {exit !(each > 0)}' || fail "nothing was counted"
-    limit "slot of a group, $shape" "$each" "$most"
+    judge group "$shape" "slot of a group" "$most"
 done <<EOT
 readable 200
 writable 220
@@ -70,9 +74,7 @@ EOT
 
 # A region's slot takes the general way to stage, but asks nobody.
 while read -r shape most; do
-    each=$(measure staged "$shape")
-    awk -v each="$each" 'BEGIN {exit !(each > 0)}' || fail "nothing was counted"
-    limit "staged in a slot kept, $shape" "$each" "$most"
+    judge staged "$shape" "staged in a slot kept" "$most"
 done <<EOT
 readable 360
 writable 415

@@ -2,8 +2,6 @@
 /* A front-end that clears O_NONBLOCK at the eventfds that both ends have, and fills or empties
  * them: nothing waits for it. A test that would wait is ended by its alarm. */
 #include <signal.h>
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
 #include <sys/wait.h>
 
 #include "frontend.h"
@@ -181,27 +179,5 @@ Test(host_eventfd, a_thread_takes_its_kicks_and_never_waits)
     cr_assert_eq(virtq_vhost_user_vring_take_kick(f.backend, 0), 0);
     cr_assert_eq(frontend_try(&f, VHOST_USER_SET_VRING_KICK, &none, 8, NULL, 0), 0);
     cr_assert_eq(virtq_vhost_user_vring_take_kick(f.backend, 0), 0);
-    frontend_close(&f);
-}
-
-/* Some of what has no type either can only be waited for. */
-Test(host_eventfd, a_timer_or_a_set_of_descriptors_is_no_kick_and_no_call)
-{
-    static const uint32_t requests[] = {VHOST_USER_SET_VRING_KICK, VHOST_USER_SET_VRING_CALL,
-                                        VHOST_USER_SET_VRING_ERR};
-    struct frontend f;
-    uint64_t zero = 0;
-    int fds[2];
-
-    eventfd_open(&f);
-    fds[0] = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-    fds[1] = epoll_create1(EPOLL_CLOEXEC);
-    cr_assert(fds[0] >= 0 && fds[1] >= 0);
-    for (unsigned i = 0; i < 6; i++) {
-        cr_assert_eq(frontend_try(&f, requests[i / 2], &zero, 8, &fds[i % 2], 1), 1, "%u", i);
-        cr_assert_eq(f.last_refusal, (uint32_t)VIRTQ_VHOST_USER_REFUSED_VALUE);
-        frontend_traffic(&f, 0, 4);
-    }
-    cr_assert(close(fds[0]) == 0 && close(fds[1]) == 0);
     frontend_close(&f);
 }

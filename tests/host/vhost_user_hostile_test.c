@@ -2,6 +2,9 @@
 /* A back-end and a front-end that keeps no rule: every request short, long, with wrong descriptors,
  * at the wrong time and with absurd values. Each is refused with its reason; the ring that runs
  * meanwhile goes on, or the connection ends; no descriptor and no mapping is left. */
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+
 #include "frontend.h"
 #include "process.h"
 #include "random.h"
@@ -268,27 +271,29 @@ Test(host_hostile, a_ring_that_cannot_be_is_not_started)
     frontend_close(&f);
 }
 
-/* A file cannot be waited for; and a write to a pipe or a socket that nobody reads from any more
- * ends a program. */
+/* A file cannot be waited for; a write to a pipe or a socket that nobody reads from any more ends a
+ * program; and some of what has no type either can only be waited for. */
 Test(host_hostile, what_is_no_eventfd_is_no_kick_and_no_call)
 {
     static const uint32_t requests[] = {VHOST_USER_SET_VRING_KICK, VHOST_USER_SET_VRING_CALL,
                                         VHOST_USER_SET_VRING_ERR};
     struct frontend f;
     uint64_t zero = 0;
-    int fds[5];
+    int fds[7];
 
     hostile_open(&f);
     cr_assert(pipe(fds) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, fds + 2) == 0);
-    fds[4] = f.file;
+    fds[4] = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    fds[5] = epoll_create1(EPOLL_CLOEXEC);
+    fds[6] = f.file;
     for (unsigned i = 0; i < 3; i++) {
-        for (unsigned n = 0; n < 5; n++) {
+        for (unsigned n = 0; n < 7; n++) {
             cr_assert_eq(frontend_try(&f, requests[i], &zero, 8, &fds[n], 1), 1, "%u, %u", i, n);
             cr_assert_eq(f.last_refusal, REFUSED(VALUE));
+            frontend_traffic(&f, 0, 4);
         }
-        frontend_traffic(&f, 0, 4);
     }
-    for (unsigned n = 0; n < 4; n++) {
+    for (unsigned n = 0; n < 6; n++) {
         cr_assert_eq(close(fds[n]), 0);
     }
     /* None at all is polling. */

@@ -14,24 +14,6 @@ static void stop_open(struct iommu *io, uint64_t features, const struct virtq_vh
     iommu_start(io, 0, features, 8);
 }
 
-/* What is held is used, and not shown. */
-static void serve_and_hold(void *opaque, uint32_t index)
-{
-    struct frontend *f = opaque;
-    struct virtq_device *device = virtq_vhost_user_vring_device(f->backend, index);
-    struct virtq_chain chain;
-    struct virtq_piece pieces[4];
-
-    virtq_vhost_user_vring_enter(f->backend, index);
-    while (virtq_device_pop(device, &chain, 1, pieces, 4) == 1) {
-        frontend_finish(device, &chain);
-    }
-    if (!f->hold) {
-        (void)virtq_device_publish(device);
-    }
-    virtq_vhost_user_vring_leave(f->backend, index);
-}
-
 /* Three buffers there and back, then `count` that the device keeps or cannot show, and the ring is
  * unmapped. */
 static void strand(struct iommu *io, unsigned count)
@@ -67,7 +49,8 @@ static void go_on(struct iommu *io, uint32_t base)
  * and 10 (and 2). */
 Test(host_iommu_stop, m1_a_ring_that_was_unmapped_stops_where_it_stands)
 {
-    static const struct virtq_vhost_user_ops ops = {.size = sizeof(ops), .serve = serve_and_hold};
+    static const struct virtq_vhost_user_ops ops = {.size = sizeof(ops),
+                                                    .serve = iommu_serve_silently};
     struct iommu io;
 
     stop_open(&io, SPLIT_FEATURES, &ops);

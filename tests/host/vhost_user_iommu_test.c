@@ -170,25 +170,8 @@ Test(host_iommu, m4_a_miss_is_asked_for_once_however_often_it_is_run_into)
 }
 
 /* A device that publishes in one burst and decides in another. */
-static void serve_without_notifying(void *opaque, uint32_t index)
-{
-    struct frontend *f = opaque;
-    struct virtq_device *device = virtq_vhost_user_vring_device(f->backend, index);
-    struct virtq_chain chain;
-    struct virtq_piece pieces[4];
-
-    virtq_vhost_user_vring_enter(f->backend, index);
-    while (virtq_device_pop(device, &chain, 1, pieces, 4) == 1) {
-        frontend_finish(device, &chain);
-    }
-    if (!f->hold) {
-        (void)virtq_device_publish(device);
-    }
-    virtq_vhost_user_vring_leave(f->backend, index);
-}
-
 static const struct virtq_vhost_user_ops late_ops = {.size = sizeof(struct virtq_vhost_user_ops),
-                                                     .serve = serve_without_notifying};
+                                                     .serve = iommu_serve_silently};
 
 static void late_open(struct iommu *io, uint64_t features)
 {
