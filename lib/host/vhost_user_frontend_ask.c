@@ -30,7 +30,7 @@ static struct answer_rule rule_of(uint32_t request)
     }
 }
 
-static int64_t now_ms(void)
+int64_t virtq_priv_frontend_now(void)
 {
     struct timespec now;
 
@@ -42,7 +42,7 @@ static int64_t now_ms(void)
 static bool sleep_until(struct virtq_vhost_user_frontend *frontend, int64_t deadline)
 {
     struct pollfd ready[2] = {{.fd = frontend->channel.socket}, {.fd = frontend->requests.socket}};
-    const int64_t left = deadline - now_ms();
+    const int64_t left = deadline - virtq_priv_frontend_now();
     uint32_t channel;
     uint32_t requests;
 
@@ -93,7 +93,7 @@ static int wait_for(struct virtq_vhost_user_frontend *frontend, int64_t deadline
             done = 0;
         }
         /* A back-end that asks for ever is no reason to wait for ever. */
-        if ((done == 1 && now_ms() >= deadline) ||
+        if ((done == 1 && virtq_priv_frontend_now() >= deadline) ||
             (done == 0 && !sleep_until(frontend, deadline))) {
             (void)virtq_priv_frontend_end(frontend, VIRTQ_VHOST_USER_REFUSED_TIME);
             return VIRTQ_EPEER;
@@ -129,7 +129,7 @@ static int exchange(struct virtq_vhost_user_frontend *frontend,
 {
     const struct virtq_vhost_user_header header = {
         question->request, (uint32_t)VHOST_USER_VERSION | flags, question->size};
-    const int64_t deadline = now_ms() + frontend->deadline;
+    const int64_t deadline = virtq_priv_frontend_now() + frontend->deadline;
     /* An update that answered a miss may still be on its way. */
     int error = wait_for(frontend, deadline, NULL);
 

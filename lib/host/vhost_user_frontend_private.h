@@ -60,6 +60,9 @@ struct virtq_priv_question {
     uint32_t fd_count;   /**< How many. */
 };
 
+/** @brief Milliseconds of a clock that nobody sets. */
+int64_t virtq_priv_frontend_now(void);
+
 /** @brief Ends the connection: VIRTQ_EPEER. */
 int virtq_priv_frontend_end(struct virtq_vhost_user_frontend *frontend, uint32_t refusal);
 

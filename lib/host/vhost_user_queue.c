@@ -2,7 +2,6 @@
 #include "virtq/host/vhost_user_queue.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "align.h"
 #include "vhost_user_frontend_private.h"
@@ -217,18 +216,10 @@ VIRTQ_API unsigned virtq_vhost_user_queue_publish(queue_type *queue)
     return count;
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* What is left of the time. */
-static uint32_t left_of(uint32_t milliseconds, uint64_t since)
+static uint32_t left_of(uint32_t milliseconds, int64_t since)
 {
-    const uint64_t passed = milliseconds == UINT32_MAX ? 0 : now_ms() - since;
+    const int64_t passed = milliseconds == UINT32_MAX ? 0 : virtq_priv_frontend_now() - since;
 
     return passed < milliseconds ? milliseconds - (uint32_t)passed : 0;
 }
@@ -238,12 +229,12 @@ VIRTQ_API int virtq_vhost_user_queue_take(queue_type *queue, struct virtq_comple
 {
     int got = virtq_driver_poll(queue->driver, completions, count);
     int woken = 1;
-    uint64_t since;
+    int64_t since;
 
     if (got != 0 || milliseconds == 0) {
         return got;
     }
-    since = now_ms();
+    since = virtq_priv_frontend_now();
     while (got == 0 && woken == 1) {
         const uint32_t left = left_of(milliseconds, since);
 
