@@ -95,12 +95,16 @@ static unsigned area_of(const struct bench *b, const struct access *access, size
     return 4;
 }
 
-/* The width of the field that begins at an offset; 0 if none does. */
-static unsigned width_at(const struct bench *b, unsigned area, size_t offset)
+/* The width of the field that begins at an offset; 0 if none does. What a driver stores into a
+ * split descriptor behind the address goes together: nobody looks before it is published. */
+static unsigned width_at(const struct bench *b, unsigned area, size_t offset, bool store)
 {
     static const unsigned descriptor[16] = {[0] = 8, [8] = 4, [12] = 2, [14] = 2};
     static const unsigned entry[16] = {[0] = 8, [8] = 4, [12] = 4};
 
+    if (area == 0 && store && !b->packed) {
+        return offset % 8 == 0 ? 8 : 0;
+    }
     if (area == 0) {
         return descriptor[offset % 16];
     }
@@ -146,7 +150,8 @@ static void check(const struct bench *b, bool driver)
         unsigned area = area_of(b, access, &offset);
 
         cr_assert_lt(offset, (size_t)WORDS);
-        cr_assert_eq(access->width, width_at(b, area, offset), "area %u, offset %zu", area, offset);
+        cr_assert_eq(access->width, width_at(b, area, offset, access->store), "area %u, offset %zu",
+                     area, offset);
         cr_assert_eq((uintptr_t)access->at % access->width, 0u);
         cr_assert(allowed(b, driver, area, offset, access->store), "area %u, offset %zu", area,
                   offset);

@@ -39,7 +39,7 @@ static void check_b1(const struct order_bench *b)
     const unsigned shown = order_check_release(ORDER_AVAIL_IDX);
 
     cr_assert_eq(order_number("SR", ORDER_AVAIL_IDX), 1u, "one store makes all of them available");
-    cr_assert_geq(order_number("S", ORDER_DESC), 3 * b->batch * b->slots);
+    cr_assert_geq(order_number("S", ORDER_DESC), 2 * b->batch * b->slots);
     cr_assert_eq(order_number("S", ORDER_TABLE) != 0, b->slots < b->chain);
     cr_assert_lt(order_last("S", parts), shown);
 }

@@ -29,7 +29,7 @@
 struct virtq_driver_entry {
     void *cookie;   /**< The caller's. */
     uint16_t slots; /**< Ring descriptors; 0: not outstanding. */
-    uint16_t last;  /**< Split: its last descriptor. Packed: next free id. */
+    uint16_t link;  /**< Split: its last descriptor ^ its head: 0 for one. Packed: next free id. */
     uint32_t
         writable; /**< Bytes the device may write, saturated: what a used length is clamped to. */
 };
@@ -98,13 +98,13 @@ VIRTQ_COLD int virtq_driver_core_break(struct virtq_driver_core *core, enum virt
 /** @brief Notes a buffer as outstanding. All but the cookie is one store: stores wait in the
  * processor for the ring's lines, and each has to wait there alone.
  * @param entry its entry @param cookie the caller's @param writable bytes the device may write,
- * saturated @param slots ring descriptors @param last its last one */
+ * saturated @param slots ring descriptors @param link see virtq_driver_entry::link */
 VIRTQ_TEMPLATE void virtq_driver_core_note(struct virtq_driver_entry *entry, void *cookie,
-                                           uint32_t writable, uint16_t slots, uint32_t last)
+                                           uint32_t writable, uint16_t slots, uint32_t link)
 {
     const bool little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
-    const uint64_t word = little ? slots | (uint64_t)last << 16 | (uint64_t)writable << 32
-                                 : (uint64_t)slots << 48 | (uint64_t)last << 32 | writable;
+    const uint64_t word = little ? slots | (uint64_t)link << 16 | (uint64_t)writable << 32
+                                 : (uint64_t)slots << 48 | (uint64_t)link << 32 | writable;
 
     entry->cookie = cookie;
     __builtin_memcpy((unsigned char *)entry + offsetof(struct virtq_driver_entry, slots), &word,

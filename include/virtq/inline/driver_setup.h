@@ -243,7 +243,7 @@ VIRTQ_INLINE void virtq_driver_setup_start(struct virtq_driver_core *core, uint1
     for (uint32_t i = 0; i < size; i++) {
         uint16_t after = (uint16_t)(i + 1u == size ? 0u : i + 1u);
 
-        core->entries[i].last = after;
+        core->entries[i].link = after;
         if (next != NULL) {
             next[i] = after;
         }

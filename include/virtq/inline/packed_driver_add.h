@@ -65,7 +65,7 @@ VIRTQ_TEMPLATE void virtq_packed_driver_enter(struct virtq_packed_driver *q, uns
         virtq_shm_store16(&desc->flags, (uint16_t)flags, how);
     }
     view->ids[view->added.offset] = (uint16_t)id;
-    view->id = entry->last;
+    view->id = entry->link;
     entry->cookie = buffer->cookie;
     entry->writable = writable;
     entry->slots = 1;

@@ -59,7 +59,7 @@ VIRTQ_TEMPLATE void virtq_packed_driver_commit(struct virtq_packed_driver *q,
     struct virtq_driver_entry *entry = &q->core.entries[q->id];
 
     q->ids[virtq_position_offset(q->added)] = q->id;
-    q->id = entry->last;
+    q->id = entry->link;
     entry->cookie = buffer->cookie;
     entry->writable = writable > UINT32_MAX ? UINT32_MAX : (uint32_t)writable;
     entry->slots = slots;

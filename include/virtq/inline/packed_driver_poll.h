@@ -106,7 +106,7 @@ VIRTQ_TEMPLATE int virtq_packed_driver_take(struct virtq_packed_driver *q, unsig
                        VIRTQ_OK)) {
         return VIRTQ_EBROKEN;
     }
-    q->core.entries[id].last = q->id;
+    q->core.entries[id].link = q->id;
     q->id = (uint16_t)id;
     return 1;
 }
@@ -245,7 +245,7 @@ VIRTQ_TEMPLATE int virtq_packed_driver_drain(struct virtq_packed_driver *q, unsi
         /* P5: one used descriptor stands for the whole list; the next one is behind it. */
         virtq_place_step(&place, entry->slots, size);
         entry->slots = 0;
-        entry->last = (uint16_t)free_id;
+        entry->link = (uint16_t)free_id;
         free_id = id;
     }
     done = (unsigned)(completions - first);

@@ -17,7 +17,7 @@ struct virtq_packed_driver {
     uint32_t *own_event;           /**< Shared: driver event suppression, as one word. */
     const uint32_t *event;         /**< Shared: device event suppression, as one word. */
     uint16_t *ids;      /**< Private: id of the buffer whose first descriptor is in the slot. */
-    uint16_t id;        /**< First free id; the others follow in virtq_driver_entry::last. */
+    uint16_t id;        /**< First free id; the others follow in virtq_driver_entry::link. */
     uint16_t added;     /**< Position behind everything added. */
     uint16_t published; /**< Position behind everything the device sees; its flags are what publish
                            stores. */

@@ -19,7 +19,7 @@ struct virtq_split_driver_view {
     uint16_t *next;                     /**< Private: the free list. */
     uint16_t *heads;                    /**< Private: what the available ring holds. */
     uint32_t mask;                      /**< Queue size - 1. */
-    uint32_t head;                      /**< First free descriptor. */
+    size_t head;                        /**< First free descriptor. */
     uint32_t added;                     /**< Available index, not reduced to 16 bits. */
     uint32_t room;                      /**< Free descriptors. */
 };
@@ -54,11 +54,13 @@ VIRTQ_TEMPLATE void virtq_split_driver_look_back(struct virtq_split_driver *q,
 VIRTQ_TEMPLATE void virtq_split_driver_enter(struct virtq_split_driver_view *view, unsigned how,
                                              const struct virtq_buffer *buffer, uint32_t writable)
 {
-    const uint32_t head = view->head;
-    const uint32_t slot = view->added & view->mask;
+    const size_t head = view->head;
+    size_t slot = view->added & view->mask;
 
-    virtq_driver_core_note(&view->entries[head], buffer->cookie, writable, 1, head);
-    if (view->heads[slot] != head) {
+    virtq_driver_core_note(&view->entries[head], buffer->cookie, writable, 1, 0);
+    if (view->heads[slot] != (uint16_t)head) {
+        /* Else the compiler keeps the address for here, at the others' expense. */
+        VIRTQ_OPAQUE(slot);
         view->heads[slot] = (uint16_t)head;
         virtq_shm_store16(&view->ring[slot], (uint16_t)head, how);
     }
@@ -311,10 +313,11 @@ VIRTQ_TEMPLATE int virtq_split_driver_add(struct virtq_split_driver *q, unsigned
     /* Not more than are free: the others' lines are the device's. And room for those is room enough
      * in the short way. */
     room = count < view.room ? count : view.room;
-    virtq_hint_free(view.desc, view.head, room, view.mask, how);
+    virtq_hint_free(view.desc, (uint32_t)view.head, room, view.mask, how);
     for (const uint32_t end = view.added + room;
          view.added != end && virtq_split_driver_short(q, how, &view, buffer); buffer++) {
         VIRTQ_OPAQUE(view.added);
+        VIRTQ_OPAQUE(view.head);
     }
     done = (uint16_t)(view.added - q->added);
     view.room -= done;

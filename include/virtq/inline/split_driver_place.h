@@ -11,18 +11,14 @@
 #include "driver_table.h"
 #include "split_driver_queue.h"
 
-/** @brief Writes one descriptor; one store a field. @param desc where @param how the instance
- * @param addr device address @param len bytes @param flags VIRTQ_DESC_F_* @param next only stored
- * with VIRTQ_DESC_F_NEXT */
+/** @brief Writes one descriptor, in two stores. @param desc where @param how the instance
+ * @param addr device address @param len bytes @param flags VIRTQ_DESC_F_* @param next 0 without
+ * VIRTQ_DESC_F_NEXT */
 VIRTQ_TEMPLATE void virtq_split_driver_write(struct virtq_desc *desc, unsigned how, uint64_t addr,
                                              uint32_t len, uint16_t flags, uint16_t next)
 {
     virtq_shm_store64(&desc->addr, addr, how);
-    virtq_shm_store32(&desc->len, len, how);
-    virtq_shm_store16(&desc->flags, flags, how);
-    if ((flags & VIRTQ_DESC_F_NEXT) != 0u) {
-        virtq_shm_store16(&desc->next, next, how);
-    }
+    virtq_shm_store_fields(&desc->len, len, flags, next, how);
 }
 
 /** @brief Writes a buffer's runs as a chain of ring descriptors, along the free list. Nothing is
@@ -56,7 +52,8 @@ VIRTQ_TEMPLATE int virtq_split_driver_chain(struct virtq_split_driver *q, unsign
         if (k + 1u < source->count) {
             flags |= VIRTQ_DESC_F_NEXT;
         }
-        virtq_split_driver_write(&q->desc[i], how, addr, len, flags, next);
+        virtq_split_driver_write(&q->desc[i], how, addr, len, flags,
+                                 (flags & VIRTQ_DESC_F_NEXT) != 0u ? next : 0u);
         *last = i;
         i = next;
     }
@@ -91,7 +88,8 @@ VIRTQ_TEMPLATE void virtq_split_driver_commit(struct virtq_split_driver *q, unsi
 {
     const uint32_t bytes = writable > UINT32_MAX ? UINT32_MAX : (uint32_t)writable;
 
-    virtq_driver_core_note(&q->core.entries[q->head], buffer->cookie, bytes, slots, last);
+    virtq_driver_core_note(&q->core.entries[q->head], buffer->cookie, bytes, slots,
+                           (uint32_t)(last ^ q->head));
     virtq_split_driver_offer(q, how, q->head);
     q->head = next;
     q->added++;

@@ -19,7 +19,7 @@ VIRTQ_TEMPLATE void virtq_split_driver_free(struct virtq_split_driver *q, uint16
 
     if (!in_order) {
         q->next[q->tail] = id;
-        q->tail = entry->last;
+        q->tail = id ^ entry->link;
         q->head = q->core.room == 0u ? id : q->head;
     }
     q->core.room = (uint16_t)(q->core.room + entry->slots);
@@ -166,59 +166,121 @@ VIRTQ_TEMPLATE int virtq_split_driver_drain_closely(struct virtq_split_driver *q
     return done != 0u ? (int)done : error;
 }
 
-/** @brief The loop of a poll. @param q the queue @param how the instance @param completions room
- * @param count how many are there and wanted @return how many were taken, or VIRTQ_EBROKEN */
-VIRTQ_TEMPLATE int virtq_split_driver_drain(struct virtq_split_driver *q, unsigned how,
-                                            struct virtq_completion *completions, unsigned count)
+/** @brief A used element that is not as it should be: no outstanding head (S10: each completes
+ * once), or a length beyond the buffer. @param q the queue @param how the instance @param id as
+ * read @param len as read @param completion result @return 0: taken nevertheless; or VIRTQ_EBROKEN
+ */
+VIRTQ_COLD int virtq_split_driver_odd(struct virtq_split_driver *q, unsigned how, uint32_t id,
+                                      uint32_t len, struct virtq_completion *completion)
 {
-    const struct virtq_completion *const first = completions;
-    const struct virtq_used_elem *const elements = q->elements;
+    int error;
+
+    if (id > q->mask || q->core.entries[id].slots == 0u) {
+        return virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_ID, q->polled, id);
+    }
+    error = virtq_split_driver_complete(q, how, (uint16_t)id, len, false, completion);
+    q->polled = (uint16_t)(q->polled + (error == VIRTQ_OK));
+    return error;
+}
+
+/** @brief A buffer is no longer outstanding, in one store. @param entry its entry */
+VIRTQ_TEMPLATE void virtq_split_driver_land(struct virtq_driver_entry *entry)
+{
+    const uint32_t none = 0;
+
+    __builtin_memcpy((unsigned char *)entry + offsetof(struct virtq_driver_entry, slots), &none,
+                     sizeof(none));
+}
+
+/** @brief What the loop of a poll changes: local copies, so that no store makes them be loaded
+ * again. */
+struct virtq_split_driver_drained {
+    struct virtq_completion *completion; /**< The caller's next one. */
+    uint32_t tail;                       /**< Last free descriptor. */
+    uint32_t room;                       /**< Free descriptors. */
+    uint32_t id;                         /**< Of the element that ended the loop ... */
+    uint32_t len;                        /**< ... and its length. */
+};
+
+/** @brief The inner loop: as long as elements are as they should be. Nothing in it is called but a
+ * space that has to be, so that all it works on stays in registers. @param q the queue @param how
+ * the instance @param view what it changes @param element the first one @param stop end of the
+ * completions, no further than the ring's end */
+VIRTQ_TEMPLATE void virtq_split_driver_drain_run(struct virtq_split_driver *q, unsigned how,
+                                                 struct virtq_split_driver_drained *view,
+                                                 const struct virtq_used_elem *element,
+                                                 const struct virtq_completion *stop)
+{
     struct virtq_driver_entry *const entries = q->core.entries;
     uint16_t *const next = q->next;
     const uint32_t mask = q->mask;
-    uint32_t tail = q->tail;
-    uint32_t polled = q->polled;
-    uint32_t room = q->core.room;
-    unsigned done;
-    int error = VIRTQ_OK;
 
-    for (const struct virtq_completion *last = completions + count; completions != last;
-         completions++, polled++) {
-        const struct virtq_used_elem *element = &elements[polled & mask];
+    do {
         const uint32_t id = virtq_shm_load32(&element->id, how);
-        uint32_t len = virtq_shm_load32(&element->len, how);
-        struct virtq_driver_entry *entry = &entries[id];
+        const uint32_t len = virtq_shm_load32(&element->len, how);
+        struct virtq_driver_entry *entry;
 
-        /* S10: an outstanding head, and each completes once. */
-        if (VIRTQ_UNLIKELY(id > mask || entry->slots == 0u)) {
-            error = virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_ID, (uint16_t)polled, id);
-            break;
+        view->id = id;
+        view->len = len;
+        if (VIRTQ_UNLIKELY(id > mask)) {
+            return;
         }
-        if (VIRTQ_UNLIKELY(len > entry->writable)) {
-            error = virtq_driver_core_clamp(&q->core, (uint16_t)polled, len);
-            if (error != VIRTQ_OK) {
-                break;
-            }
-            len = entry->writable;
+        entry = &entries[id];
+        if (VIRTQ_UNLIKELY(entry->slots == 0u || len > entry->writable)) {
+            return;
         }
         if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
             virtq_driver_map_undo(&q->core, (uint16_t)id, len);
         }
-        completions->cookie = entry->cookie;
-        completions->len = len;
-        completions->id = id;
-        room += entry->slots;
-        entry->slots = 0;
-        next[tail] = (uint16_t)id;
-        tail = entry->last;
+        view->completion->cookie = entry->cookie;
+        view->completion->len = len;
+        view->completion->id = id;
+        view->room += entry->slots;
+        next[view->tail] = (uint16_t)id;
+        view->tail = id ^ entry->link;
+        virtq_split_driver_land(entry);
+        view->completion++;
+        element++;
+    } while (view->completion != stop);
+}
+
+/** @brief The loop of a poll. @param q the queue @param how the instance @param completions room
+ * @param count how many are there and wanted, not 0 @return how many were taken, or VIRTQ_EBROKEN
+ */
+VIRTQ_TEMPLATE int virtq_split_driver_drain(struct virtq_split_driver *q, unsigned how,
+                                            struct virtq_completion *completions, unsigned count)
+{
+    const struct virtq_completion *const last = completions + count;
+    const bool full = q->core.room == 0u;
+    struct virtq_split_driver_drained view = {completions, 0, 0, 0, 0};
+    unsigned done;
+    int error = VIRTQ_OK;
+
+    do {
+        const uint32_t start = q->polled & q->mask;
+        const uint32_t run = q->mask + 1u - start;
+        const uint32_t left = (uint32_t)(last - view.completion);
+        const struct virtq_completion *const from = view.completion;
+        const struct virtq_completion *const stop = from + (run < left ? run : left);
+
+        view.tail = q->tail;
+        view.room = q->core.room;
+        virtq_split_driver_drain_run(q, how, &view, q->elements + start, stop);
+        q->tail = (uint16_t)view.tail;
+        q->core.room = (uint16_t)view.room;
+        q->polled = (uint16_t)(q->polled + (view.completion - from));
+        if (VIRTQ_UNLIKELY(view.completion != stop)) {
+            error = virtq_split_driver_odd(q, how, view.id, view.len, view.completion);
+            if (error != VIRTQ_OK) {
+                break;
+            }
+            view.completion++;
+        }
+    } while (VIRTQ_UNLIKELY(view.completion != last));
+    done = (unsigned)(view.completion - completions);
+    if (VIRTQ_UNLIKELY(full) && done != 0u) {
+        q->head = (uint16_t)completions->id;
     }
-    done = (unsigned)(completions - first);
-    if (VIRTQ_UNLIKELY(q->core.room == 0u) && done != 0u) {
-        q->head = (uint16_t)first->id;
-    }
-    q->tail = (uint16_t)tail;
-    q->polled = (uint16_t)polled;
-    q->core.room = (uint16_t)room;
     q->core.outstanding -= done;
     q->core.counters.used += done;
     return done != 0u ? (int)done : error;
@@ -253,6 +315,9 @@ VIRTQ_TEMPLATE int virtq_split_driver_poll(struct virtq_split_driver *q, unsigne
         there = (unsigned)fresh;
     }
     count = there < count ? there : count;
+    if (VIRTQ_UNLIKELY(count == 0u)) {
+        return 0;
+    }
     if (VIRTQ_UNLIKELY(virtq_driver_map_closely(&q->core, how) || q->added != q->published)) {
         return (how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED
                    ? virtq_split_driver_drain_called(q, how, completions, count)
