@@ -38,6 +38,9 @@
 /** @brief Makes the compiler forget where a value came from, so that it does not keep the source in
  * a register as well. */
 #define VIRTQ_OPAQUE(value) __asm__("" : "+r"(value))
+/** @brief Keeps the compiler from merging what came before with the code for the other value of a
+ * constant, which would bring the constant back as a variable. */
+#define VIRTQ_APART(constant) __asm__ __volatile__("" ::"i"((constant) ? 1 : 0) : "memory")
 
 /** @brief The condition nearly always holds. */
 #define VIRTQ_LIKELY(condition) __builtin_expect(!!(condition), 1)

@@ -39,9 +39,10 @@ struct virtq_chain {
     uint64_t writable_bytes; /**< Bytes of the device-writable part. */
     uint32_t readable;       /**< How many pieces the device may read. */
     uint32_t writable;       /**< How many pieces the device may write, after those. */
-    uint32_t reason; /**< VIRTQ_REASON_NONE, or why the buffer is bad: then it has no pieces. */
-    uint16_t id;     /**< Head (split) or buffer id (packed): what virtq_device_push() wants. */
+    uint16_t id;             /**< Head (split) or buffer id (packed): what virtq_device_push()
+                                wants. */
     uint16_t reserved_;
+    uint32_t reason; /**< VIRTQ_REASON_NONE, or why the buffer is bad: then it has no pieces. */
 };
 
 /** @brief A position in a run of pieces. Fields are private; any number of cursors may look at one

@@ -10,24 +10,24 @@
 #include "../chain.h"
 #include "device_core.h"
 
-/** @brief Whether a buffer is as large as a length can say, and so is what was pushed. @param entry
- * its entry @param len bytes pushed @return whether */
-VIRTQ_COLD bool virtq_device_core_huge(const struct virtq_device_entry *entry, uint32_t len)
+/** @brief Whether a buffer is as large as a length can say, and so is what was pushed. @param
+ * entries the queue's @param id of the buffer @param len bytes pushed @return whether */
+VIRTQ_COLD bool virtq_device_core_huge(const struct virtq_device_entry *entries, size_t id,
+                                       uint32_t len)
 {
-    return len == UINT32_MAX && entry->limit == VIRTQ_LIMIT_NONE;
+    return len == UINT32_MAX && entries[id].limit == VIRTQ_LIMIT_NONE;
 }
 
 /** @brief Whether a caller may push this: in flight, and no longer than what the driver allowed.
- * @param entries the queue's @param size how many @param used what the caller says @return whether
- */
+ * @param entries the queue's @param size how many @param id what the caller says, below 2^32 @param
+ * len the same @return whether */
 VIRTQ_TEMPLATE bool virtq_device_core_pushable(const struct virtq_device_entry *entries,
-                                               uint32_t size, struct virtq_used_buffer used)
+                                               uint32_t size, size_t id, uint32_t len)
 {
-    if (VIRTQ_UNLIKELY(used.id >= size)) {
+    if (VIRTQ_UNLIKELY((uint32_t)id >= size)) {
         return false;
     }
-    return VIRTQ_LIKELY(used.len < entries[used.id].limit) ||
-           virtq_device_core_huge(&entries[used.id], used.len);
+    return VIRTQ_LIKELY(len < entries[id].limit) || virtq_device_core_huge(entries, id, len);
 }
 
 /** @brief Whether a buffer is in flight. @param entry its entry; all of it is 0 if not, and one
@@ -38,6 +38,31 @@ VIRTQ_TEMPLATE bool virtq_device_core_flies(const struct virtq_device_entry *ent
 
     __builtin_memcpy(&all, entry, sizeof(all));
     return all != 0u;
+}
+
+/** @brief What an entry says of a buffer that the device may not write, as one word. @param ticket
+ * of the buffer @return the word; bytes the device may write are to be added, and
+ * #VIRTQ_TICKET_NEXT << 32 leads to the next ticket */
+VIRTQ_TEMPLATE uint64_t virtq_device_core_word(uint32_t ticket)
+{
+    return (uint64_t)ticket << 32 | 1u;
+}
+
+/** @brief Bytes the device may write, as they are added to such a word: the limit stays below 2^32.
+ * @param len them @return the same, or one less */
+VIRTQ_TEMPLATE uint32_t virtq_device_core_writable(uint32_t len)
+{
+    return len - (len == UINT32_MAX ? 1u : 0u);
+}
+
+/** @brief Notes a buffer as in flight, by one store. @param entry its entry @param word what it
+ * says */
+VIRTQ_TEMPLATE void virtq_device_core_note(struct virtq_device_entry *entry, uint64_t word)
+{
+    if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) {
+        word = word << 32 | word >> 32;
+    }
+    __builtin_memcpy(entry, &word, sizeof(word));
 }
 
 /** @brief A buffer is no longer in flight. @param entry its entry */
@@ -245,7 +270,7 @@ VIRTQ_OUTLINE int virtq_device_core_hold(struct virtq_device_core *core,
     for (; done < count; done++) {
         const struct virtq_used_buffer buffer = used[done];
 
-        if (!virtq_device_core_pushable(core->entries, core->size, buffer) ||
+        if (!virtq_device_core_pushable(core->entries, core->size, buffer.id, buffer.len) ||
             (core->lengths[buffer.id] & VIRTQ_HELD) != 0u) {
             break;
         }

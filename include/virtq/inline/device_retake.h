@@ -67,7 +67,7 @@ VIRTQ_INLINE int virtq_split_device_retake(struct virtq_split_device *q, unsigne
     if (piece_count == 0u || !virtq_device_core_retakable(&q->core, buffer, 1)) {
         return VIRTQ_EINVAL;
     }
-    chain->id = (uint16_t)buffer->id;
+    virtq_walk_name(chain, buffer->id);
     desc = virtq_split_device_read(&q->desc[buffer->id], how);
     virtq_walk_begin(&walk, chain, pieces, pieces + piece_count);
     error = virtq_split_device_walk(q, how, &walk, desc, chain->id);
@@ -107,7 +107,7 @@ VIRTQ_INLINE int virtq_packed_device_retake(struct virtq_packed_device *q, unsig
         !virtq_packed_device_listed(buffer)) {
         return VIRTQ_EINVAL;
     }
-    chain->id = (uint16_t)buffer->id;
+    virtq_walk_name(chain, buffer->id);
     virtq_walk_begin(&walk, chain, pieces, pieces + piece_count);
     for (uint32_t i = 0; i < buffer->count && error == VIRTQ_OK; i++) {
         const struct pvirtq_desc *from = &buffer->descs[i];

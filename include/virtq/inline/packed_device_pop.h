@@ -11,14 +11,14 @@
 #include "packed_device_take.h"
 
 /** @brief Takes one plain descriptor. @param q the queue @param how the instance @param view what
- * pop looks at @param chain result @param desc as read; the same afterwards @param writable the
- * part: a constant @return 0; 1: take it in the general way; or VIRTQ_EBROKEN */
+ * pop looks at @param chain result @param desc as read; the same afterwards @param word what its
+ * entry says if the device may not write @param writable the part: a constant @return 0; 1: take it
+ * in the general way; or VIRTQ_EBROKEN */
 VIRTQ_TEMPLATE int virtq_packed_device_single(struct virtq_packed_device *q, unsigned how,
                                               struct virtq_packed_device_view *view,
                                               struct virtq_chain *chain, struct pvirtq_desc *desc,
-                                              const bool writable)
+                                              uint64_t word, const bool writable)
 {
-    struct virtq_device_entry *entry;
     size_t id;
 
     if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_PREMAPPED ||
@@ -28,16 +28,56 @@ VIRTQ_TEMPLATE int virtq_packed_device_single(struct virtq_packed_device *q, uns
     }
     id = virtq_shm_load16(&view->place.at->id, how);
     VIRTQ_OPAQUE(id);
-    chain->id = (uint16_t)id;
+    virtq_walk_name(chain, id);
     if (VIRTQ_UNLIKELY(virtq_packed_device_admit(q, view->entries, view->size, id, view->place.at,
                                                  view->place.bits) != VIRTQ_OK)) {
         return VIRTQ_EBROKEN;
     }
-    entry = &view->entries[id];
-    entry->limit = writable ? virtq_device_core_limit(desc->len) : 1u;
-    entry->ticket = view->ticket;
+    /* The address of the entry is no more than a part of two accesses. */
+    VIRTQ_OPAQUE(id);
+    virtq_device_core_note(&view->entries[id],
+                           word + (writable ? virtq_device_core_writable(desc->len) : 0u));
+    VIRTQ_APART(writable);
     virtq_packed_place_step(&view->place, 1, view->size);
     return VIRTQ_OK;
+}
+
+/** @brief The next buffer in the short way. @param q the queue @param how the instance @param view
+ * what pop looks at @param chain result @param word what its entry says if the device may not write
+ * @param desc result: as read @return 0; 1: take it in the general way; 2: it is not available; or
+ * VIRTQ_EMISS or VIRTQ_EBROKEN */
+VIRTQ_TEMPLATE int virtq_packed_device_next(struct virtq_packed_device *q, unsigned how,
+                                            struct virtq_packed_device_view *view,
+                                            struct virtq_chain *chain, uint64_t word,
+                                            struct pvirtq_desc *desc)
+{
+    const uint32_t both = PVIRTQ_DESC_F_AVAIL | PVIRTQ_DESC_F_USED;
+    uint32_t flags;
+    int result = virtq_packed_device_peek(q, how, view, &flags);
+
+    if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
+        return result;
+    }
+    /* P2: AVAIL is our wrap counter and USED the inverse; one test for that and for a plain
+     * buffer. */
+    if (VIRTQ_LIKELY(flags == view->place.bits)) {
+        *desc = virtq_packed_device_read(view->place.at, how, 0);
+        return virtq_packed_device_single(q, how, view, chain, desc, word, false);
+    }
+    if (VIRTQ_LIKELY(flags == (view->place.bits | VIRTQ_DESC_F_WRITE))) {
+        *desc = virtq_packed_device_read(view->place.at, how, VIRTQ_DESC_F_WRITE);
+        return virtq_packed_device_single(q, how, view, chain, desc, word, true);
+    }
+    if ((flags & both) != view->place.bits) {
+        return 2;
+    }
+    /* A table is read where it is walked. */
+    if (flags != (view->place.bits | VIRTQ_DESC_F_INDIRECT)) {
+        *desc = virtq_packed_device_read(view->place.at, how, (uint16_t)flags);
+    } else {
+        *desc = (struct pvirtq_desc){0, 0, 0, (uint16_t)flags};
+    }
+    return 1;
 }
 
 /** @brief The loop of a pop in the short way: as long as buffers are one plain descriptor. @param q
@@ -48,44 +88,29 @@ VIRTQ_TEMPLATE int virtq_packed_device_short(struct virtq_packed_device *q, unsi
                                              struct virtq_chain *chain,
                                              const struct virtq_piece *pieces)
 {
-    const uint32_t both = PVIRTQ_DESC_F_AVAIL | PVIRTQ_DESC_F_USED;
+    const uint64_t last = virtq_device_core_word(view->last);
+    uint64_t word = virtq_device_core_word(view->ticket);
+    uint64_t step = (uint64_t)VIRTQ_TICKET_NEXT << 32;
+    int result = VIRTQ_OK;
 
-    while (view->ticket != view->last) {
+    VIRTQ_OPAQUE(step);
+    while (word != last) {
         struct pvirtq_desc desc;
-        uint32_t flags;
-        int result = virtq_packed_device_peek(q, how, view, &flags);
 
+        result = virtq_packed_device_next(q, how, view, chain, word, &desc);
         if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
-            return result;
-        }
-        /* P2: AVAIL is our wrap counter and USED the inverse; one test for that and for a plain
-         * buffer. */
-        if (VIRTQ_LIKELY(flags == view->place.bits)) {
-            desc = virtq_packed_device_read(view->place.at, how, 0);
-            result = virtq_packed_device_single(q, how, view, chain, &desc, false);
-        } else if (VIRTQ_LIKELY(flags == (view->place.bits | VIRTQ_DESC_F_WRITE))) {
-            desc = virtq_packed_device_read(view->place.at, how, VIRTQ_DESC_F_WRITE);
-            result = virtq_packed_device_single(q, how, view, chain, &desc, true);
-        } else if ((flags & both) != view->place.bits) {
-            return 1;
-        } else {
-            /* A table is read where it is walked. */
-            if (flags != (view->place.bits | VIRTQ_DESC_F_INDIRECT)) {
-                desc = virtq_packed_device_read(view->place.at, how, (uint16_t)flags);
-            } else {
-                desc = (struct pvirtq_desc){0, 0, 0, (uint16_t)flags};
-            }
-            result = 1;
-        }
-        if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
+            view->ticket = (uint32_t)(word >> 32);
             return result < 0 ? result
-                              : virtq_packed_device_leave_short(q, how, view, chain, desc, pieces);
+                   : result == 2
+                       ? 1
+                       : virtq_packed_device_leave_short(q, how, view, chain, desc, pieces);
         }
-        view->ticket += VIRTQ_TICKET_NEXT;
-        VIRTQ_OPAQUE(view->ticket);
+        word += step;
+        VIRTQ_OPAQUE(word);
         VIRTQ_OPAQUE(view->piece);
         chain++;
     }
+    view->ticket = (uint32_t)(word >> 32);
     return VIRTQ_OK;
 }
 

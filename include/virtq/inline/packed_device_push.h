@@ -34,10 +34,12 @@ VIRTQ_TEMPLATE bool virtq_packed_device_push_one(struct virtq_device_entry *entr
                                                  unsigned how, struct virtq_packed_place *place,
                                                  struct virtq_used_buffer used, uint16_t *flags)
 {
-    struct virtq_device_entry *const entry = &entries[used.id];
+    size_t id = used.id;
     uint32_t bits;
 
-    if (VIRTQ_UNLIKELY(!virtq_device_core_pushable(entries, size, used))) {
+    VIRTQ_OPAQUE(id);
+    used.id = (uint32_t)id;
+    if (VIRTQ_UNLIKELY(!virtq_device_core_pushable(entries, size, id, used.len))) {
         return false;
     }
     bits = virtq_packed_device_write(place->at, how, used, place->bits);
@@ -46,8 +48,9 @@ VIRTQ_TEMPLATE bool virtq_packed_device_push_one(struct virtq_device_entry *entr
     } else {
         virtq_shm_store16(&place->at->flags, (uint16_t)bits, how);
     }
-    virtq_packed_place_step(place, (uint16_t)entry->ticket, size);
-    virtq_device_core_land(entry);
+    virtq_packed_place_step(place, (uint16_t)entries[id].ticket, size);
+    VIRTQ_OPAQUE(id);
+    virtq_device_core_land(&entries[id]);
     return true;
 }
 

@@ -212,7 +212,7 @@ VIRTQ_TEMPLATE int virtq_packed_device_take_table(struct virtq_packed_device *q,
     result = virtq_table_alone(&q->core, how, true, &walk, desc.addr, desc.len, &limit);
     id = virtq_shm_load16(&view->place.at->id, how);
     VIRTQ_OPAQUE(id);
-    chain->id = (uint16_t)id;
+    virtq_walk_name(chain, id);
     if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
         result = virtq_packed_device_refuse(q, view->place.at, view->place.bits, chain, result,
                                             view->piece == pieces);

@@ -80,7 +80,7 @@ VIRTQ_TEMPLATE int virtq_packed_device_walk(struct virtq_packed_device *q, unsig
         }
         if ((desc.flags & VIRTQ_DESC_F_NEXT) == 0u) {
             /* The id of the last descriptor counts: virtio 1.4, Next Flag: Descriptor Chaining. */
-            walk->chain->id = virtq_shm_load16(&at->id, how);
+            virtq_walk_name(walk->chain, virtq_shm_load16(&at->id, how));
             *slots = count;
             return result;
         }

@@ -129,7 +129,6 @@ VIRTQ_TEMPLATE void virtq_row_end(struct virtq_chain *chain, uint32_t pieces, ui
 {
     chain->writable = pieces;
     chain->writable_bytes = bytes;
-    chain->reason = (uint32_t)VIRTQ_REASON_NONE;
 }
 
 /** @brief Walks a table that is near. @param core the queue @param how the instance @param walk

@@ -11,60 +11,78 @@
 #include "split_device_take.h"
 
 /** @brief Takes one plain descriptor. @param q the queue @param how the instance @param view what
- * pop looks at @param chain result @param desc as read; the same afterwards @param head its index
+ * pop looks at @param chain result, named @param addr as read; the same afterwards @param len bytes
+ * @param at offset of its head's entry @param word what the entry says if the device may not write
  * @param writable the part: a constant @return whether it was taken; else take it in the general
- * way
- */
+ * way */
 VIRTQ_TEMPLATE bool virtq_split_device_single(struct virtq_split_device *q, unsigned how,
                                               struct virtq_split_device_view *view,
-                                              struct virtq_chain *chain, struct virtq_desc *desc,
-                                              uint32_t head, const bool writable)
+                                              struct virtq_chain *chain, virtq_addr_t *addr,
+                                              uint64_t len, size_t at, uint64_t word,
+                                              const bool writable)
 {
-    struct virtq_device_entry *const entry = &view->entries[head];
-
     if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_PREMAPPED ||
-        VIRTQ_UNLIKELY(
-            !virtq_walk_single(&q->core, chain, &view->piece, &desc->addr, desc->len, writable))) {
+        VIRTQ_UNLIKELY(!virtq_walk_single(&q->core, chain, &view->piece, addr, len, writable))) {
         return false;
     }
-    entry->limit = writable ? virtq_device_core_limit(desc->len) : 1u;
-    entry->ticket = view->ticket;
+    virtq_device_core_note(virtq_split_device_entry(view->entries, &at),
+                           word + (writable ? virtq_device_core_writable((uint32_t)len) : 0u));
+    VIRTQ_APART(writable);
     return true;
 }
 
-/** @brief The loop of a pop in the short way: as long as buffers are one plain descriptor. @param q
- * the queue @param how the instance @param view what pop looks at @param chain the next one @param
- * pieces the caller's array @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN, VIRTQ_EFULL (come back with
- * all pieces free) */
+/** @brief The loop of a pop in the short way: as long as buffers are one plain descriptor, and up
+ * to the end of the ring of slots. @param q the queue @param how the instance @param view what pop
+ * looks at @param chain the next one @param pieces the caller's array @return 0, or VIRTQ_EMISS,
+ * VIRTQ_EBROKEN, VIRTQ_EFULL (come back with all pieces free) */
 VIRTQ_TEMPLATE int virtq_split_device_short(struct virtq_split_device *q, unsigned how,
                                             struct virtq_split_device_view *view,
                                             struct virtq_chain *chain,
                                             const struct virtq_piece *pieces)
 {
-    while (view->ticket != view->last) {
+    const uint32_t first = view->ticket >> 16 & view->mask;
+    const uint32_t wanted = (view->last - view->ticket) >> 16;
+    const uint32_t there = view->mask + 1u - first;
+    const uint32_t count = wanted < there ? wanted : there;
+    const uint16_t *end = view->ring + first + count;
+    uint64_t word = virtq_device_core_word(view->ticket);
+    uint64_t step = (uint64_t)VIRTQ_TICKET_NEXT << 32;
+
+    VIRTQ_OPAQUE(end);
+    VIRTQ_OPAQUE(step);
+    for (ptrdiff_t slot = -(ptrdiff_t)count; slot != 0; slot++) {
+        size_t at;
         struct virtq_desc desc;
-        uint32_t head;
-        const int error =
-            virtq_split_device_head(q, how, &view->ring[view->ticket >> 16 & view->mask],
-                                    view->desc, view->entries, view->ticket, chain, &desc, &head);
+        uint64_t len;
+        const enum virtq_reason reason = virtq_split_device_head(q, how, &end[slot], view->desc,
+                                                                 view->entries, chain, &desc, &at);
         bool taken = false;
 
-        if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
-            return error;
+        if (VIRTQ_UNLIKELY(reason != VIRTQ_REASON_NONE)) {
+            view->ticket = (uint32_t)(word >> 32);
+            return virtq_split_device_break(q, reason, view->ticket, chain);
         }
+        /* Widened once: the loop needs it both ways. */
+        len = desc.len;
+        VIRTQ_OPAQUE(len);
+        desc.len = (uint32_t)len;
         if (VIRTQ_LIKELY(desc.flags == 0u)) {
-            taken = virtq_split_device_single(q, how, view, chain, &desc, head, false);
+            taken =
+                virtq_split_device_single(q, how, view, chain, &desc.addr, len, at, word, false);
         } else if (VIRTQ_LIKELY(desc.flags == VIRTQ_DESC_F_WRITE)) {
-            taken = virtq_split_device_single(q, how, view, chain, &desc, head, true);
+            taken = virtq_split_device_single(q, how, view, chain, &desc.addr, len, at, word, true);
         }
         if (VIRTQ_UNLIKELY(!taken)) {
+            view->ticket = (uint32_t)(word >> 32);
             return virtq_split_device_leave_short(q, how, view, chain, desc, pieces);
         }
-        view->ticket += VIRTQ_TICKET_NEXT;
-        VIRTQ_OPAQUE(view->ticket);
+        word += step;
+        VIRTQ_OPAQUE(word);
+        VIRTQ_OPAQUE(slot);
         VIRTQ_OPAQUE(view->piece);
         chain++;
     }
+    view->ticket = (uint32_t)(word >> 32);
     return VIRTQ_OK;
 }
 
@@ -150,7 +168,7 @@ VIRTQ_TEMPLATE int virtq_split_device_pop(struct virtq_split_device *q, unsigned
         if (VIRTQ_LIKELY(error < 0 || done >= count || view.piece == view.end)) {
             break;
         }
-        /* Once more: some buffers had no piece. */
+        /* Once more: some buffers had no piece, or the ring begins again. */
     }
     q->popped = (uint16_t)(view.ticket >> 16);
     q->core.ticket = view.ticket;

@@ -18,18 +18,54 @@ VIRTQ_TEMPLATE void virtq_split_device_write(struct virtq_used_elem *element, un
     virtq_shm_store32(&element->len, used->len, how);
 }
 
+/** @brief Pushes buffers, up to the end of the ring. No sum of an address is kept in a register:
+ * every access forms its own. @param q the queue @param how the instance @param used them @param
+ * count how many, not 0 @param at used index of the first one @param left result: minus those that
+ * are not looked at before the end of the ring, for one was not in flight @return how many */
+VIRTQ_TEMPLATE unsigned virtq_split_device_push_run(struct virtq_split_device *q, unsigned how,
+                                                    const struct virtq_used_buffer *used,
+                                                    unsigned count, uint32_t at, ptrdiff_t *left)
+{
+    struct virtq_device_entry *const entries = q->core.entries;
+    const uint32_t size = q->core.size;
+    const uint32_t first = at & (size - 1u);
+    const uint32_t run = count < size - first ? count : size - first;
+    struct virtq_used_elem *elements = q->elements + first + run;
+    ptrdiff_t i;
+
+    used += run;
+    VIRTQ_OPAQUE(elements);
+    VIRTQ_OPAQUE(used);
+    for (i = -(ptrdiff_t)run; i != 0; i++) {
+        size_t id = used[i].id;
+        uint32_t len;
+
+        VIRTQ_OPAQUE(id);
+        VIRTQ_OPAQUE(i);
+        len = used[i].len;
+        if (VIRTQ_UNLIKELY(!virtq_device_core_pushable(entries, size, id, len))) {
+            break;
+        }
+        VIRTQ_OPAQUE(id);
+        virtq_device_core_land(&entries[id]);
+        VIRTQ_OPAQUE(i);
+        virtq_shm_store32(&elements[i].id, (uint32_t)id, how);
+        VIRTQ_OPAQUE(i);
+        virtq_shm_store32(&elements[i].len, len, how);
+        VIRTQ_OPAQUE(i);
+    }
+    *left = i;
+    return run + (unsigned)i;
+}
+
 /** @brief See virtq_device_push(). @param q the queue @param how the instance @param used them
  * @param count how many
  * @return how many, or an error */
 VIRTQ_TEMPLATE int virtq_split_device_push(struct virtq_split_device *q, unsigned how,
                                            const struct virtq_used_buffer *used, unsigned count)
 {
-    const struct virtq_used_buffer *const first = used;
-    struct virtq_device_entry *const entries = q->core.entries;
-    const uint32_t size = q->core.size;
-    struct virtq_used_elem *elements;
-    uint32_t pushed = q->pushed;
-    unsigned done;
+    ptrdiff_t left = 0;
+    unsigned done = 0;
     int error = virtq_split_device_begin(q, how);
 
     if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
@@ -38,21 +74,13 @@ VIRTQ_TEMPLATE int virtq_split_device_push(struct virtq_split_device *q, unsigne
     if (VIRTQ_UNLIKELY((q->core.flags & VIRTQ_CORE_IN_ORDER) != 0u)) {
         return virtq_device_core_hold(&q->core, used, count);
     }
-    elements = q->elements;
-    for (const struct virtq_used_buffer *last = used + count; used != last; used++) {
-        const struct virtq_used_buffer buffer = *used;
-
-        if (VIRTQ_UNLIKELY(!virtq_device_core_pushable(entries, size, buffer))) {
-            break;
-        }
-        virtq_device_core_land(&entries[buffer.id]);
-        virtq_split_device_write(&elements[pushed & (size - 1u)], how, &buffer);
-        pushed++;
+    while (done != count && left == 0) {
+        done +=
+            virtq_split_device_push_run(q, how, used + done, count - done, q->pushed + done, &left);
     }
-    done = (unsigned)(used - first);
-    q->pushed = (uint16_t)pushed;
+    q->pushed = (uint16_t)(q->pushed + done);
     q->core.unpublished += done;
-    return virtq_device_core_pushed(&q->core, first, done, count);
+    return virtq_device_core_pushed(&q->core, used, done, count);
 }
 
 /** @brief IN_ORDER: writes what is held back and whose turn has come, one element for a run of

@@ -41,30 +41,52 @@ VIRTQ_TEMPLATE void virtq_split_device_aim(struct virtq_split_device_view *view,
     view->last = next + (pieces < count ? (uint32_t)pieces : count) * VIRTQ_TICKET_NEXT;
 }
 
+/** @brief Latches the queue broken by a head. @param q the queue @param reason why @param ticket of
+ * the buffer @param chain it, named @return VIRTQ_EBROKEN */
+VIRTQ_COLD int virtq_split_device_break(struct virtq_split_device *q, enum virtq_reason reason,
+                                        uint32_t ticket, const struct virtq_chain *chain)
+{
+    /* Read there: a copy would take a register of the loop. */
+    VIRTQ_OPAQUE(chain);
+    return virtq_device_core_break(&q->core, reason, (uint16_t)(ticket >> 16), chain->id);
+}
+
+/** @brief A head's entry. @param entries the queue's @param at its offset, which the compiler is
+ * made to forget: it would keep the sum in a register as well @return it */
+VIRTQ_TEMPLATE struct virtq_device_entry *virtq_split_device_entry(
+    struct virtq_device_entry *entries, size_t *at)
+{
+    VIRTQ_OPAQUE(*at);
+    return (struct virtq_device_entry *)(void *)((unsigned char *)entries + *at);
+}
+
 /** @brief Reads the next head and its descriptor, each word once. @param q the queue @param how the
  * instance @param slot of the available ring @param table the descriptors @param entries the
- * queue's @param ticket of the buffer @param chain result: its id @param desc result @param head
- * result: the same id @return 0 or VIRTQ_EBROKEN */
-VIRTQ_TEMPLATE int virtq_split_device_head(struct virtq_split_device *q, unsigned how,
-                                           const uint16_t *slot, const struct virtq_desc *table,
-                                           const struct virtq_device_entry *entries,
-                                           uint32_t ticket, struct virtq_chain *chain,
-                                           struct virtq_desc *desc, uint32_t *head)
+ * queue's @param chain result: its name @param desc result @param at result: offset of the head's
+ * entry @return why the queue is to be broken; VIRTQ_REASON_NONE: it is not */
+VIRTQ_TEMPLATE enum virtq_reason virtq_split_device_head(struct virtq_split_device *q, unsigned how,
+                                                         const uint16_t *slot,
+                                                         const struct virtq_desc *table,
+                                                         struct virtq_device_entry *entries,
+                                                         struct virtq_chain *chain,
+                                                         struct virtq_desc *desc, size_t *at)
 {
-    *head = virtq_shm_load16(slot, how);
-    chain->id = (uint16_t)*head;
-    if (VIRTQ_UNLIKELY(*head >= q->core.size)) {
-        (void)virtq_device_core_break(&q->core, VIRTQ_REASON_QUEUE_HEAD, (uint16_t)(ticket >> 16),
-                                      *head);
-        return VIRTQ_EBROKEN;
+    /* The entries are half as large as the descriptors: one offset is for both. */
+    const size_t twice = sizeof(struct virtq_desc) / sizeof(struct virtq_device_entry);
+    size_t head = virtq_shm_load16(slot, how);
+
+    VIRTQ_OPAQUE(head);
+    virtq_walk_name(chain, head);
+    if (VIRTQ_UNLIKELY((uint32_t)head >= q->core.size)) {
+        return VIRTQ_REASON_QUEUE_HEAD;
     }
-    if (VIRTQ_UNLIKELY(virtq_device_core_flies(&entries[*head]))) {
-        (void)virtq_device_core_break(&q->core, VIRTQ_REASON_QUEUE_IN_FLIGHT,
-                                      (uint16_t)(ticket >> 16), *head);
-        return VIRTQ_EBROKEN;
+    *at = head * sizeof(struct virtq_device_entry);
+    if (VIRTQ_UNLIKELY(virtq_device_core_flies(virtq_split_device_entry(entries, at)))) {
+        return VIRTQ_REASON_QUEUE_IN_FLIGHT;
     }
-    *desc = virtq_split_device_read(&table[*head], how);
-    return VIRTQ_OK;
+    *desc = virtq_split_device_read(
+        (const struct virtq_desc *)(const void *)((const unsigned char *)table + *at * twice), how);
+    return VIRTQ_REASON_NONE;
 }
 
 /** @brief Takes a chain, or any other buffer that is not just a table. @param q the queue @param
@@ -171,11 +193,12 @@ VIRTQ_TEMPLATE int virtq_split_device_general(struct virtq_split_device *q, unsi
     virtq_addr_t addr = desc.addr;
     uint32_t len = desc.len;
     uint32_t flags = desc.flags;
-    uint32_t head;
     int result;
 
     for (;;) {
+        size_t at;
         struct virtq_desc next;
+        enum virtq_reason reason;
 
         if (VIRTQ_LIKELY((flags & plain) == VIRTQ_DESC_F_INDIRECT)) {
             result = virtq_split_device_take_table(q, how, end, ticket, &piece, chain, addr, len,
@@ -196,9 +219,10 @@ VIRTQ_TEMPLATE int virtq_split_device_general(struct virtq_split_device *q, unsi
         if (ticket == last) {
             break;
         }
-        result = virtq_split_device_head(q, how, &q->ring[ticket >> 16 & q->mask], q->desc,
-                                         q->core.entries, ticket, chain, &next, &head);
-        if (VIRTQ_UNLIKELY(result != VIRTQ_OK)) {
+        reason = virtq_split_device_head(q, how, &q->ring[ticket >> 16 & q->mask], q->desc,
+                                         q->core.entries, chain, &next, &at);
+        if (VIRTQ_UNLIKELY(reason != VIRTQ_REASON_NONE)) {
+            result = virtq_split_device_break(q, reason, ticket, chain);
             break;
         }
         addr = next.addr;

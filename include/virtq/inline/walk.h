@@ -27,6 +27,16 @@ struct virtq_walk {
     bool writable;  /**< A writable element was seen, be it empty. */
 };
 
+/** @brief Names a buffer that is sound so far: its id, and no reason, by one store. Nothing else
+ * says that a buffer is sound. @param chain the buffer @param id of it */
+VIRTQ_TEMPLATE void virtq_walk_name(struct virtq_chain *chain, size_t id)
+{
+    const uint64_t word = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? id : (uint64_t)id << 48;
+
+    __builtin_memcpy((unsigned char *)chain + offsetof(struct virtq_chain, id), &word,
+                     sizeof(word));
+}
+
 /** @brief Begins a walk. @param walk the walk @param chain the buffer @param piece where pieces go
  * @param end of the caller's array */
 VIRTQ_TEMPLATE void virtq_walk_begin(struct virtq_walk *walk, struct virtq_chain *chain,
@@ -219,7 +229,6 @@ VIRTQ_TEMPLATE int virtq_walk_end(struct virtq_walk *walk)
     }
     chain->writable = (uint32_t)(walk->piece - chain->pieces) - chain->readable;
     chain->writable_bytes = walk->bytes - chain->readable_bytes;
-    chain->reason = (uint32_t)VIRTQ_REASON_NONE;
     return VIRTQ_OK;
 }
 
@@ -236,13 +245,13 @@ VIRTQ_TEMPLATE int virtq_walk_close(struct virtq_walk *walk, int result, uint32_
 }
 
 /** @brief A buffer of one element that is where most are: all that the walk above would do, known
- * beforehand. @param core the queue @param chain result @param piece the first free one, of at
- * least one; moved on @param addr device address; the same afterwards @param len bytes @param
- * writable the part: a constant @return whether it was found; else nothing that counts was written:
- * walk it */
+ * beforehand, but for its name. @param core the queue @param chain result @param piece the first
+ * free one, of at least one; moved on @param addr device address; the same afterwards @param len
+ * bytes @param writable the part: a constant @return whether it was found; else nothing that counts
+ * was written: walk it */
 VIRTQ_TEMPLATE bool virtq_walk_single(const struct virtq_device_core *core,
                                       struct virtq_chain *chain, struct virtq_piece **piece,
-                                      virtq_addr_t *addr, uint32_t len, const bool writable)
+                                      virtq_addr_t *addr, uint64_t len, const bool writable)
 {
     const struct virtq_device_window *window =
         &core->windows[writable ? VIRTQ_WINDOW_WRITE : VIRTQ_WINDOW_READ];
@@ -256,17 +265,14 @@ VIRTQ_TEMPLATE bool virtq_walk_single(const struct virtq_device_core *core,
         return false;
     }
     at->base = virtq_core_at(window->base, offset);
-    at->len = len;
+    at->len = (uint32_t)len;
     chain->pieces = at;
     chain->readable_bytes = writable ? 0u : len;
     chain->writable_bytes = writable ? len : 0u;
-    chain->writable = writable ? 1u : 0u;
-    chain->reason = (uint32_t)VIRTQ_REASON_NONE;
-    *piece = at + 1;
-    /* Keeps the compiler from merging the code for the two parts, which would bring the part back
-     * as a variable. */
-    __asm__ __volatile__("" ::: "memory");
+    /* The two are one store. */
     chain->readable = writable ? 0u : 1u;
+    chain->writable = writable ? 1u : 0u;
+    *piece = at + 1;
     return true;
 }
 
