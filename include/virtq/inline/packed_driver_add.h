@@ -18,7 +18,7 @@ struct virtq_packed_driver_view {
     uint16_t *ids;                      /**< Private: id by slot. */
     struct virtq_place added;           /**< Where the next buffer goes. */
     uint32_t size;                      /**< Queue size. */
-    uint32_t id;                        /**< First free id. */
+    size_t id;                          /**< First free id. */
     uint32_t room;                      /**< Free descriptors. */
 };
 
@@ -46,7 +46,8 @@ VIRTQ_TEMPLATE void virtq_packed_driver_look_back(struct virtq_packed_driver *q,
 }
 
 /** @brief Makes a buffer of one ring descriptor available, but for the first unpublished one, and
- * puts it into the books. @param q the queue @param how the instance @param view what add looks at
+ * puts it into the books; the caller counts the room. @param q the queue @param how the instance
+ * @param view what add looks at
  * @param buffer the buffer @param flags of its descriptor @param writable bytes the device may
  * write
  */
@@ -55,9 +56,10 @@ VIRTQ_TEMPLATE void virtq_packed_driver_enter(struct virtq_packed_driver *q, uns
                                               const struct virtq_buffer *buffer, uint32_t flags,
                                               uint32_t writable)
 {
-    const uint32_t id = view->id;
+    const size_t id = view->id;
     struct virtq_driver_entry *entry = &view->entries[id];
     struct pvirtq_desc *desc = &view->desc[view->added.offset];
+    const uint16_t next = entry->link;
 
     if (VIRTQ_UNLIKELY(desc == view->held)) {
         q->published_flags = (uint16_t)flags;
@@ -65,19 +67,16 @@ VIRTQ_TEMPLATE void virtq_packed_driver_enter(struct virtq_packed_driver *q, uns
         virtq_shm_store16(&desc->flags, (uint16_t)flags, how);
     }
     view->ids[view->added.offset] = (uint16_t)id;
-    view->id = entry->link;
-    entry->cookie = buffer->cookie;
-    entry->writable = writable;
-    entry->slots = 1;
+    view->id = next;
+    virtq_driver_core_note(entry, buffer->cookie, writable, 1, next);
     virtq_place_step(&view->added, 1, view->size);
-    view->room--;
 }
 
 /** @brief A buffer of one segment, in one ring descriptor: all that placing would do, known
  * beforehand.
  * @param q the queue @param how the instance, a computed one @param view what add looks at @param
- * buffer the buffer @param writable whether the device may write it: a constant @return whether it
- * was placed; else nothing changed: place it, to know why */
+ * buffer the buffer, for which there is room @param writable whether the device may write it: a
+ * constant @return whether it was placed; else nothing changed: place it, to know why */
 VIRTQ_TEMPLATE bool virtq_packed_driver_single(struct virtq_packed_driver *q, unsigned how,
                                                struct virtq_packed_driver_view *view,
                                                const struct virtq_buffer *buffer,
@@ -89,9 +88,6 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_single(struct virtq_packed_driver *q, un
     uint32_t len;
 
     if (VIRTQ_UNLIKELY(!virtq_driver_core_single(&q->core, how, buffer, &addr, &len))) {
-        return false;
-    }
-    if (VIRTQ_UNLIKELY(view->room == 0u)) {
         return false;
     }
     virtq_packed_driver_write(desc, how, addr, len, (uint16_t)view->id);
@@ -124,6 +120,7 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_tabled(struct virtq_packed_driver *q, un
                               count * VIRTQ_TABLE_ENTRY, (uint16_t)view->id);
     virtq_packed_driver_enter(q, how, view, buffer, view->added.bits | VIRTQ_DESC_F_INDIRECT,
                               (uint32_t)bytes);
+    view->room--;
     return true;
 }
 
@@ -191,20 +188,23 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_mapped(struct virtq_packed_driver *q, un
                               view->added.bits |
                                   (readable != 0u ? 0u : (uint32_t)VIRTQ_DESC_F_WRITE),
                               readable != 0u ? 0u : run.len);
+    view->room--;
     *error = VIRTQ_OK;
     return true;
 }
 
 /** @brief Places a buffer of one segment. @param q the queue @param how the instance @param view
- * what add looks at @param buffer any buffer @return whether it was one, and was placed; else
- * nothing has changed */
+ * what add looks at @param buffer any buffer, for which there is a free descriptor @return whether
+ * it was one, and was placed; else nothing has changed */
 VIRTQ_TEMPLATE bool virtq_packed_driver_short(struct virtq_packed_driver *q, unsigned how,
                                               struct virtq_packed_driver_view *view,
                                               const struct virtq_buffer *buffer)
 {
-    const uint32_t shape = buffer->readable | (uint32_t)buffer->writable << 16;
+    /* Together, for one comparison: the compiler makes one load of them. */
+    const uint64_t shape =
+        buffer->readable | (uint64_t)buffer->writable << 16 | (uint64_t)buffer->flags << 32;
 
-    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED || buffer->flags != 0u) {
+    if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
         return false;
     }
     if (VIRTQ_LIKELY(shape == 1u)) {
@@ -230,7 +230,8 @@ VIRTQ_TEMPLATE int virtq_packed_driver_long(struct virtq_packed_driver *q, unsig
     if (plain && VIRTQ_LIKELY(virtq_packed_driver_tabled(q, how, view, buffer))) {
         return VIRTQ_OK;
     }
-    if (virtq_packed_driver_short(q, how, view, buffer)) {
+    if (view->room != 0u && virtq_packed_driver_short(q, how, view, buffer)) {
+        view->room--;
         return VIRTQ_OK;
     }
     virtq_packed_driver_look_back(q, view);
@@ -299,21 +300,27 @@ VIRTQ_TEMPLATE int virtq_packed_driver_more(struct virtq_packed_driver *q, unsig
 VIRTQ_TEMPLATE int virtq_packed_driver_add(struct virtq_packed_driver *q, unsigned how,
                                            const struct virtq_buffer *buffers, unsigned count)
 {
+    const struct virtq_buffer *buffer = buffers;
+    const struct virtq_buffer *end;
     struct virtq_packed_driver_view view;
-    unsigned done = 0;
+    unsigned done;
     int more = 0;
 
     if (VIRTQ_UNLIKELY(q->core.fault.reason != (uint32_t)VIRTQ_REASON_NONE)) {
         return VIRTQ_EBROKEN;
     }
     virtq_packed_driver_look_at(q, &view);
-    while (done < count && virtq_packed_driver_short(q, how, &view, &buffers[done])) {
+    /* Room for those is room enough in the short way. */
+    end = buffers + (count < view.room ? count : view.room);
+    for (; buffer != end && virtq_packed_driver_short(q, how, &view, buffer); buffer++) {
         VIRTQ_OPAQUE(view.added.offset);
-        done++;
+        VIRTQ_OPAQUE(view.id);
     }
+    done = (unsigned)(buffer - buffers);
+    view.room -= done;
     virtq_packed_driver_look_back(q, &view);
     if (VIRTQ_UNLIKELY(done < count)) {
-        more = virtq_packed_driver_more(q, how, &buffers[done], count - done);
+        more = virtq_packed_driver_more(q, how, buffer, count - done);
         done += more > 0 ? (unsigned)more : 0u;
     }
     q->core.unpublished += done;

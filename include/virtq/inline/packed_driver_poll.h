@@ -181,17 +181,94 @@ VIRTQ_TEMPLATE int virtq_packed_driver_drain_closely(struct virtq_packed_driver 
     return done != 0u ? (int)done : taken;
 }
 
-/** @brief A used descriptor with something wrong. H2, H3. @param q the queue @param place where
- * @param id as read @param len as read @return 0: the length is to be clamped; or VIRTQ_EBROKEN */
-VIRTQ_COLD int virtq_packed_driver_doubt(struct virtq_packed_driver *q, struct virtq_place place,
-                                         uint32_t id, uint32_t len)
+/** @brief A used descriptor that is not as it should be: no outstanding id, or a length beyond the
+ * buffer. H2, H3. @param q the queue @param how the instance @param id as read @param len as read
+ * @param completion result @return 0: taken nevertheless; or VIRTQ_EBROKEN */
+VIRTQ_COLD int virtq_packed_driver_odd(struct virtq_packed_driver *q, unsigned how, uint32_t id,
+                                       uint32_t len, struct virtq_completion *completion)
 {
-    const uint16_t position = virtq_place_position(place);
+    int error;
 
     if (id >= q->core.size || q->core.entries[id].slots == 0u) {
-        return virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_ID, position, id);
+        return virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_ID, q->polled, id);
     }
-    return virtq_driver_core_clamp(&q->core, position, len);
+    error = virtq_packed_driver_complete(q, how, (uint16_t)id, len, completion);
+    if (error == VIRTQ_OK) {
+        q->core.entries[id].link = q->id;
+        q->id = (uint16_t)id;
+    }
+    return error;
+}
+
+/** @brief What the loop of a poll changes: local copies, so that no store makes them be loaded
+ * again. */
+struct virtq_packed_driver_drained {
+    struct virtq_completion *completion; /**< The caller's next one. */
+    struct virtq_place place;            /**< Of the next used descriptor. */
+    uint32_t free_id;                    /**< First free id. */
+    uint32_t room;                       /**< Free descriptors. */
+    uint32_t id;                         /**< Of the descriptor that ended the loop ... */
+    uint32_t len;                        /**< ... and its length. */
+};
+
+/** @brief The inner loop: as long as descriptors are used, and as they should be. Nothing in it is
+ * called but a space that has to be, so that all it works on stays in registers. @param q the queue
+ * @param how the instance @param view what it changes @param last end of the completions @return
+ * whether what ended it is odd: its words are in the view */
+VIRTQ_TEMPLATE bool virtq_packed_driver_drain_run(struct virtq_packed_driver *q, unsigned how,
+                                                  struct virtq_packed_driver_drained *view,
+                                                  const struct virtq_completion *last)
+{
+    const uint32_t both = PVIRTQ_DESC_F_AVAIL | PVIRTQ_DESC_F_USED;
+    const struct pvirtq_desc *const ring = q->desc;
+    struct virtq_driver_entry *const entries = q->core.entries;
+    const uint32_t size = q->core.size;
+
+    while (view->completion != last) {
+        const struct pvirtq_desc *desc = &ring[view->place.offset];
+        /* B11, partner B10 of the device: flags before id, length and data. P2: both bits are our
+         * wrap counter. */
+        const uint32_t flags = virtq_shm_load16_acquire(&desc->flags, how);
+        struct virtq_driver_entry *entry;
+        uint32_t slots;
+        uint32_t id;
+        uint32_t len;
+
+        if ((flags & both) != view->place.bits) {
+            return false;
+        }
+        virtq_barrier_read(how);
+        view->id = id = virtq_shm_load16(&desc->id, how);
+        view->len = len = virtq_shm_load32(&desc->len, how);
+        if (VIRTQ_UNLIKELY(id >= size)) {
+            return true;
+        }
+        entry = &entries[id];
+        slots = entry->slots;
+        if (VIRTQ_UNLIKELY(slots == 0u || len > entry->writable)) {
+            return true;
+        }
+        if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
+            virtq_driver_map_undo(&q->core, (uint16_t)id, len);
+        }
+        view->completion->cookie = entry->cookie;
+        view->completion->len = len;
+        view->completion->id = id;
+        view->completion++;
+        view->room += slots;
+        entry->slots = 0;
+        entry->link = (uint16_t)view->free_id;
+        view->free_id = id;
+        /* P5: one used descriptor stands for the whole list; the next one is behind it. A guess
+         * that lists are of one descriptor lets the next one be looked at before the entry has told
+         * of this one. */
+        if (VIRTQ_UNLIKELY(slots != 1u)) {
+            VIRTQ_OPAQUE(slots);
+            virtq_place_step(&view->place, slots - 1u, size);
+        }
+        virtq_place_step(&view->place, 1, size);
+    }
+    return false;
 }
 
 /** @brief The loop of a poll. @param q the queue @param how the instance @param completions room
@@ -199,60 +276,29 @@ VIRTQ_COLD int virtq_packed_driver_doubt(struct virtq_packed_driver *q, struct v
 VIRTQ_TEMPLATE int virtq_packed_driver_drain(struct virtq_packed_driver *q, unsigned how,
                                              struct virtq_completion *completions, unsigned count)
 {
-    const uint32_t both = PVIRTQ_DESC_F_AVAIL | PVIRTQ_DESC_F_USED;
-    const struct virtq_completion *const first = completions;
-    const struct pvirtq_desc *const ring = q->desc;
-    struct virtq_driver_entry *const entries = q->core.entries;
-    const uint32_t size = q->core.size;
-    struct virtq_place place = virtq_place_of(q->polled, virtq_position_used(q->polled));
-    uint32_t free_id = q->id;
-    uint32_t room = q->core.room;
+    const struct virtq_completion *const last = completions + count;
+    struct virtq_packed_driver_drained view = {.completion = completions};
     unsigned done;
+    bool odd;
     int error = VIRTQ_OK;
 
-    virtq_hint_next(&ring[place.offset], place.bits, q->burst, ring + size, size, how);
-    for (const struct virtq_completion *last = completions + count; completions != last;
-         completions++) {
-        const struct pvirtq_desc *desc = &ring[place.offset];
-        /* B11, partner B10 of the device: flags before id, length and data. P2: both bits are our
-         * wrap counter. */
-        const uint32_t flags = virtq_shm_load16_acquire(&desc->flags, how);
-        struct virtq_driver_entry *entry;
-        uint32_t id;
-        uint32_t len;
-
-        if ((flags & both) != place.bits) {
-            break;
+    do {
+        view.place = virtq_place_of(q->polled, virtq_position_used(q->polled));
+        view.free_id = q->id;
+        view.room = q->core.room;
+        virtq_hint_next(&q->desc[view.place.offset], view.place.bits, q->burst,
+                        q->desc + q->core.size, q->core.size, how);
+        odd = virtq_packed_driver_drain_run(q, how, &view, last);
+        q->id = (uint16_t)view.free_id;
+        q->polled = virtq_place_position(view.place);
+        q->core.room = (uint16_t)view.room;
+        if (VIRTQ_UNLIKELY(odd)) {
+            error = virtq_packed_driver_odd(q, how, view.id, view.len, view.completion);
+            view.completion += error == VIRTQ_OK;
         }
-        virtq_barrier_read(how);
-        id = virtq_shm_load16(&desc->id, how);
-        len = virtq_shm_load32(&desc->len, how);
-        entry = &entries[id];
-        if (VIRTQ_UNLIKELY(id >= size || entry->slots == 0u || len > entry->writable)) {
-            error = virtq_packed_driver_doubt(q, place, id, len);
-            if (error != VIRTQ_OK) {
-                break;
-            }
-            len = entry->writable;
-        }
-        if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
-            virtq_driver_map_undo(&q->core, (uint16_t)id, len);
-        }
-        completions->cookie = entry->cookie;
-        completions->len = len;
-        completions->id = id;
-        room += entry->slots;
-        /* P5: one used descriptor stands for the whole list; the next one is behind it. */
-        virtq_place_step(&place, entry->slots, size);
-        entry->slots = 0;
-        entry->link = (uint16_t)free_id;
-        free_id = id;
-    }
-    done = (unsigned)(completions - first);
+    } while (VIRTQ_UNLIKELY(odd) && error == VIRTQ_OK);
+    done = (unsigned)(view.completion - completions);
     q->burst = done != 0u ? done : q->burst;
-    q->id = (uint16_t)free_id;
-    q->polled = virtq_place_position(place);
-    q->core.room = (uint16_t)room;
     q->core.outstanding -= done;
     q->core.counters.used += done;
     return done != 0u ? (int)done : error;
