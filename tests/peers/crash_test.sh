@@ -44,6 +44,7 @@ crash_run() {
     echo "$backend" >"$work/$label.pid"
     keep_killing "$label" "$disk" "$kills" &
     killer=$!
+    backend= # which is to end: nobody watches it
     trap 'touch "$work/$label.over"; kill -KILL "$(cat "$work/$label.pid")" 2>/dev/null || true; rm -rf "$scratch"' EXIT
     linux_run "$label" $kernel "$work/disk-$kernel.gz" " -- threads=$disk_threads ops=$disk_ops rounds=1" "${quiet[@]}" \
         -chardev "socket,id=c0,path=$served,reconnect=1" -device "vhost-user-blk-pci,chardev=c0,num-queues=$disk_queues$properties"

@@ -16,6 +16,7 @@ iommu=no      # whether there is a virtio-iommu in front of the disk
 more=         # of what a guest is to say of its queues: a regular expression
 served=no     # whether the disk is ours: examples/vhost-user-blk, with the guest's memory shared
 serving=()    # options of that disk
+backend=      # the process that serves it
 modules=()    # of the core, beyond what every guest uses
 seconds=${VIRTQ_PEERS_SECONDS:-60} # after which a guest is ended
 runtime=(-lgcc) # what the compiler calls by itself
@@ -105,6 +106,7 @@ serve_end() {
     local code=0
     kill "$backend"
     wait "$backend" || code=$?
+    backend=
     trap 'rm -rf "$scratch"' EXIT
     if [ "$code" -ne 0 ] || [ -s "$work/$1.backend" ]; then
         fail "$1: the back-end ended with $code: $(cat "$work/$1.backend")"
@@ -149,7 +151,7 @@ guest_run() {
 
 # Says how many combinations passed, as scripts/test counts them; a failure ends the script before.
 guest_total() {
-    echo "$ran passed, 0 failed"
+    echo "$ran passed, 0 failed$([ "${retried:-0}" -eq 0 ] || echo ", $retried retried")"
 }
 
 # guest_arm NAME PROPERTIES FLAG...: that matrix on an arm machine; with VIRTQ_PEERS=all on the newer QEMU too.

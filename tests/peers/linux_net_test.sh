@@ -20,6 +20,7 @@ net_run() {
     local label=$1 try counts
     "$VIRTQ_BUILD/examples/vhost-user-net" "$scratch/a" "$scratch/b" >"$work/$label.switch" 2>&1 &
     switch=$!
+    backend=$switch
     for ((try = 0; try < 200; try++)); do
         [ ! -S "$scratch/b" ] || break
         sleep 0.05
@@ -30,7 +31,7 @@ net_run() {
         -chardev "socket,id=c1,path=$scratch/b" -netdev vhost-user,id=n1,chardev=c1 -device "virtio-net-pci,netdev=n1,vectors=0,romfile=,mac=52:54:00:00:00:02$2"
     kill "$switch"
     wait "$switch" || fail "$label: the switch failed: $(cat "$work/$label.switch")"
-    switch=
+    switch= backend=
     grep -q "^guest: $packets packets each way" "$work/$label.log" || fail "$label: the guest did not say that it has all packets"
     # The kernel has something of its own to say too.
     counts=$(sed -nE 's/^port [01]: ([0-9]+) packets sent on.*/\1/p' "$work/$label.switch" | awk -v least="$packets" '$1 >= least && $1 < least + 200' | wc -l)

@@ -24,6 +24,7 @@ refused() {
         -device "$disk_device,chardev=c0$properties" "${mmio[@]}" "$@"
     kill "$backend"
     wait "$backend" || fail "$label: the back-end ended with $?"
+    backend=
     grep -q "SET_VRING_KICK refused: ring outside of the memory given" "$work/$label.backend" || { cat "$work/$label.backend" >&2; fail "$label: not refused by name"; }
     ! grep -q "^guest: \(passed\|round\)" "$work/$label.log" || fail "$label: the guest has a disk"
     grep -q "^init: out of patience" "$work/$label.log" || fail "$label: the guest did not wait for its disk"

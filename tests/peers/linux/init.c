@@ -82,6 +82,8 @@ static void guest(char **arguments)
 {
     int code = 1;
 
+    /* The first word, before anything of ours has been at work. */
+    printf("init: begins\n");
     mount_at("devtmpfs", "/dev");
     mount_at("proc", "/proc");
     mount_at("sysfs", "/sys");
