@@ -67,20 +67,26 @@ instances() {
     dirty "the calls of the called instance, $name" "$objdump" '^hot_.*_called_' "$scratch/$name.o"
 
     for seed in CALL JUMP HELPER; do
-        "$@" "${flags[@]}" -DSEED_$seed -c "$here/indirect_seed.c" -o "$scratch/seed.o"
-        dirty "a seeded indirect call ($seed, $name)" "$objdump" '^hot_seed$' "$scratch/seed.o"
+        "$@" "${flags[@]}" -DSEED_$seed -c "$here/indirect_seed.c" -o "$scratch/$name-seed.o"
+        dirty "a seeded indirect call ($seed, $name)" "$objdump" '^hot_seed$' "$scratch/$name-seed.o"
     done
-    "$@" "${flags[@]}" -c "$here/indirect_seed.c" -o "$scratch/seed.o"
-    clean "seed without an indirect call, $name" 1 "$objdump" '^hot_seed$' "$scratch/seed.o"
+    "$@" "${flags[@]}" -c "$here/indirect_seed.c" -o "$scratch/$name-seed.o"
+    clean "seed without an indirect call, $name" 1 "$objdump" '^hot_seed$' "$scratch/$name-seed.o"
     # A pattern that fits nothing must not pass for a clean result.
     if (clean "" 72 "$objdump" '^no_such_function$' "$scratch/$name.o") >/dev/null 2>&1; then
         fail "the gate passes though it judges nothing"
     fi
 }
 
-instances gcc objdump gcc
-instances clang objdump clang
-instances aarch64 aarch64-linux-gnu-objdump aarch64-linux-gnu-gcc
+instances gcc objdump gcc &
+all=($!)
+instances clang objdump clang &
+all+=($!)
+instances aarch64 aarch64-linux-gnu-objdump aarch64-linux-gnu-gcc &
+all+=($!)
+for one in "${all[@]}"; do
+    wait "$one" || exit 1
+done
 
 # Without optimisation nothing is set apart as cold, and this gate could not tell.
 if objdump -h "$VIRTQ_STATIC" | grep -c '\.text\.unlikely' >/dev/null; then
