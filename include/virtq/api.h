@@ -40,7 +40,11 @@
 #define VIRTQ_OPAQUE(value) __asm__("" : "+r"(value))
 /** @brief Keeps the compiler from merging what came before with the code for the other value of a
  * constant, which would bring the constant back as a variable. */
-#define VIRTQ_APART(constant) __asm__ __volatile__("" ::"i"((constant) ? 1 : 0) : "memory")
+#ifdef __OPTIMIZE__
+#    define VIRTQ_APART(constant) __asm__ __volatile__("" ::"i"((constant) ? 1 : 0) : "memory")
+#else /* A template's argument is no constant to clang then. */
+#    define VIRTQ_APART(constant) ((void)(constant))
+#endif
 
 /** @brief The condition nearly always holds. */
 #define VIRTQ_LIKELY(condition) __builtin_expect(!!(condition), 1)
