@@ -43,7 +43,7 @@ enum virtq_checksum_variant {
 /** @brief A sum that goes on. The caller owns the memory; the fields are private. */
 struct virtq_checksum {
     /** Copies, and gives a sum of what it copied: the variant in use. */
-    uint64_t (*copy)(void *to, const void *from, size_t len);
+    uint32_t (*copy)(void *to, const void *from, size_t len);
     uint64_t sum;     /**< Ones' complement sum so far, of words in this machine's byte order. */
     uint32_t odd;     /**< 1: an odd number of bytes was summed so far. */
     uint32_t variant; /**< The enum virtq_checksum_variant in use. */
@@ -104,22 +104,27 @@ VIRTQ_API uint16_t virtq_checksum_copy_long(const struct virtq_checksum *checksu
                                             const void *from, size_t len);
 
 /** @brief A partial sum as virtq_checksum_fold() gives it.
+ * @param part a sum of words in this machine's byte order, congruent modulo 0xffff
+ * @return it in 16 bits. Any thread. */
+VIRTQ_INLINE uint16_t virtq_checksum_fold_part(uint32_t part)
+{
+    /* A number plus itself with its halves exchanged: in the upper half, the sum of the halves with
+     * the carry gone round. That bytes change places, where they have to, takes no longer. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    part = (part << 8 | part >> 24) + (part << 24 | part >> 8);
+#else
+    part += part << 16 | part >> 16;
+#endif
+    return (uint16_t)(part >> 16);
+}
+
+/** @brief A sum of 64 bits as virtq_checksum_fold() gives it.
  * @param wide a sum of words in this machine's byte order, congruent modulo 0xffff
  * @return it in 16 bits. Any thread. */
 VIRTQ_INLINE uint16_t virtq_checksum_fold_word(uint64_t wide)
 {
-    uint32_t word;
-
-    /* A number plus itself with its halves exchanged: in the upper half, the sum of the halves with
-     * the carry gone round. */
     wide += wide << 32 | wide >> 32;
-    word = (uint32_t)(wide >> 32);
-    word += word << 16 | word >> 16;
-    word >>= 16;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    word = word << 8 | word >> 8;
-#endif
-    return (uint16_t)word;
+    return virtq_checksum_fold_part((uint32_t)(wide >> 32));
 }
 
 /** @brief Copies what comes in one piece, and gives its sum, which goes on nowhere.
@@ -138,7 +143,7 @@ VIRTQ_INLINE uint16_t virtq_checksum_copy_whole(const struct virtq_checksum *che
     if (VIRTQ_UNLIKELY(len > VIRTQ_CHECKSUM_STEP)) {
         return virtq_checksum_copy_long(checksum, to, from, len);
     }
-    return virtq_checksum_fold_word(checksum->copy(to, from, len));
+    return virtq_checksum_fold_part(checksum->copy(to, from, len));
 }
 
 /** @brief Lets a space that stages buffers sum what it copies, in both directions.

@@ -3,7 +3,7 @@
  * @file
  * @brief The variants of copying and summing, and what they share.
  *
- * A partial sum is a 64-bit number that is congruent, modulo 0xffff, to the sum of the 16-bit words
+ * A partial sum is a 32-bit number that is congruent, modulo 0xffff, to the sum of the 16-bit words
  * in this machine's byte order, and 0 only if all bytes are. Halves of wider words count as words.
  */
 #ifndef VIRTQ_LIB_COPY_CHECKSUM_H
@@ -25,40 +25,43 @@
 #define VIRTQ_PRIV_LOW32 UINT64_C(0xffffffff)
 
 /** @brief Copies up to VIRTQ_CHECKSUM_STEP bytes, and gives their partial sum. */
-typedef uint64_t (*virtq_priv_checksum_function)(void *out, const void *in, size_t len);
+typedef uint32_t (*virtq_priv_checksum_function)(void *out, const void *in, size_t len);
 
 /** @brief 8 bytes at a time. */
-uint64_t virtq_priv_checksum_portable(void *out, const void *in, size_t len);
+uint32_t virtq_priv_checksum_portable(void *out, const void *in, size_t len);
 /** @brief 16 bytes at a time. */
-uint64_t virtq_priv_checksum_simd128(void *out, const void *in, size_t len);
+uint32_t virtq_priv_checksum_simd128(void *out, const void *in, size_t len);
 /** @brief 32 bytes at a time. */
-uint64_t virtq_priv_checksum_avx2(void *out, const void *in, size_t len);
+uint32_t virtq_priv_checksum_avx2(void *out, const void *in, size_t len);
 /** @brief 64 bytes at a time. */
-uint64_t virtq_priv_checksum_avx512(void *out, const void *in, size_t len);
+uint32_t virtq_priv_checksum_avx512(void *out, const void *in, size_t len);
 
 /** @brief The partial sum of up to VIRTQ_CHECKSUM_STEP bytes, which are not copied. */
-uint64_t virtq_priv_checksum_sum(const unsigned char *from, size_t len);
+uint32_t virtq_priv_checksum_sum(const unsigned char *from, size_t len);
 
 /** @brief Whether this processor and the system let AVX2 be used. */
 int virtq_priv_has_avx2(void);
 /** @brief Whether they let AVX-512BW be used, and it is not slower than AVX2. */
 int virtq_priv_has_avx512(void);
 
+/** @brief A partial sum, of a 64-bit one. Of its upper half, the carry goes round. */
+VIRTQ_TEMPLATE uint32_t virtq_priv_checksum_narrow(uint64_t wide)
+{
+    return (uint32_t)((wide + (wide << 32 | wide >> 32)) >> 32);
+}
+
 /** @brief Adds the partial sum of `len` more bytes.
  *
  * The carry goes round: modulo 2^64 - 1, and so modulo 0xffff, the sum stays the same. After an odd
  * number of bytes each byte has changed its place in its word, which is what a multiplication by
- * 256 does modulo 0xffff, and a rotation by 8 bits modulo 2^64 - 1. */
-VIRTQ_TEMPLATE void virtq_priv_checksum_go_on(struct virtq_checksum *checksum, uint64_t part,
+ * 256 does modulo 0xffff. */
+VIRTQ_TEMPLATE void virtq_priv_checksum_go_on(struct virtq_checksum *checksum, uint32_t part,
                                               size_t len)
 {
-    uint64_t sum;
+    const uint64_t more = checksum->odd != 0 ? (uint64_t)part << 8 : part;
+    const uint64_t sum = checksum->sum + more;
 
-    if (checksum->odd != 0) {
-        part = part << 8 | part >> 56;
-    }
-    sum = checksum->sum + part;
-    checksum->sum = sum + (sum < part);
+    checksum->sum = sum + (sum < more);
     checksum->odd ^= (uint32_t)(len & 1);
 }
 

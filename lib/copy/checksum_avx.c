@@ -61,7 +61,7 @@ AVX2 VIRTQ_TEMPLATE uint64_t total256(vector256 all)
     return half[0] + half[1];
 }
 
-AVX2 uint64_t virtq_priv_checksum_avx2(void *out, const void *in, size_t len)
+AVX2 uint32_t virtq_priv_checksum_avx2(void *out, const void *in, size_t len)
 {
     VIRTQ_PRIV_CHECKSUM_WIDE(vector256, "+x", rest256, total256);
 }

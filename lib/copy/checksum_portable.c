@@ -11,7 +11,7 @@
         (high) += both >> 32;                                             \
     } while (0)
 
-VIRTQ_TEMPLATE uint64_t sum_words(unsigned char *to, const unsigned char *from, size_t len,
+VIRTQ_TEMPLATE uint32_t sum_words(unsigned char *to, const unsigned char *from, size_t len,
                                   int copying)
 {
     uint64_t low = 0;
@@ -23,16 +23,17 @@ VIRTQ_TEMPLATE uint64_t sum_words(unsigned char *to, const unsigned char *from, 
         WORD(to, from, len, low, high, copying);
         WORD(to, from, len, low, high, copying);
     }
-    return low + high + virtq_priv_checksum_tail(to, from, len, copying);
+    return virtq_priv_checksum_narrow(low + high +
+                                      virtq_priv_checksum_tail(to, from, len, copying));
 }
 
-uint64_t virtq_priv_checksum_sum(const unsigned char *from, size_t len)
+uint32_t virtq_priv_checksum_sum(const unsigned char *from, size_t len)
 {
     return sum_words(NULL, from, len, 0);
 }
 
 /* Where a word that may be unaligned is loaded byte by byte, it matters that most are aligned. */
-uint64_t virtq_priv_checksum_portable(void *out, const void *in, size_t len)
+uint32_t virtq_priv_checksum_portable(void *out, const void *in, size_t len)
 {
     if ((((uintptr_t)out | (uintptr_t)in) & (sizeof(uint64_t) - 1)) == 0) {
         return sum_words(__builtin_assume_aligned(out, sizeof(uint64_t)),

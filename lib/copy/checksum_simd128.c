@@ -17,7 +17,7 @@ VIRTQ_TEMPLATE uint64_t total128(vector all)
     return all[0] + all[1];
 }
 
-uint64_t virtq_priv_checksum_simd128(void *out, const void *in, size_t len)
+uint32_t virtq_priv_checksum_simd128(void *out, const void *in, size_t len)
 {
     VIRTQ_PRIV_CHECKSUM_WIDE(vector, VIRTQ_PRIV_SIMD128, rest128, total128);
 }

@@ -91,7 +91,7 @@
         high += high_odd;                                                 \
         all += all_odd;                                                   \
         all = (all - (high << 32)) + high + rests;                        \
-        return total(all);                                                \
+        return virtq_priv_checksum_narrow(total(all));                    \
     } while (0)
 
 #endif
