@@ -76,6 +76,34 @@ DeviceTest(split_device_push, s9_what_is_written_through_the_writer_is_the_lengt
     cr_assert_eq(r->m.data[3], 0xa5);
 }
 
+DeviceTest(split_device_push, s9_every_length_that_a_descriptor_can_say_is_a_limit)
+{
+    static const uint32_t lens[] = {1, 0x10000, UINT32_MAX - 2u, UINT32_MAX};
+    const uint32_t both = (uint32_t)VIRTQ_PERMISSION_READ | (uint32_t)VIRTQ_PERMISSION_WRITE;
+    const uint64_t last = MEMORY_FIRST + (UINT64_C(1) << 33);
+
+    rig_prepare(r, 4, MEMORY_BASIC, 0);
+    /* Nothing looks at the memory that is not there. */
+    cr_assert_eq(virtq_direct_init(&r->m.direct, r->m.base, MEMORY_FIRST, last, both), 0);
+    cr_assert_eq(r->calls->init(&r->q, r->memory, r->memory_size, &r->config), 0);
+    for (unsigned i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+        rig_offer(r, i, lens[i]);
+        cr_assert_eq(rig_pop_one(r)->writable_bytes, lens[i]);
+        if (lens[i] != UINT32_MAX) {
+            cr_assert_eq(rig_push(r, i, lens[i] + 1u), VIRTQ_EINVAL);
+            cr_assert_eq(rig_push(r, i, UINT32_MAX), VIRTQ_EINVAL);
+        }
+        rig_return(r, i, lens[i]);
+        cr_assert_eq(wire_used_len(r->w, (uint16_t)(i * 2)), lens[i]);
+        rig_desc(r, i, 0, lens[i], 0, 0);
+        wire_offer(r->w, i);
+        cr_assert_eq(rig_pop_one(r)->readable_bytes, lens[i]);
+        cr_assert_eq(rig_push(r, i, 1), VIRTQ_EINVAL);
+        cr_assert_eq(rig_push(r, i, UINT32_MAX), VIRTQ_EINVAL);
+        rig_return(r, i, 0);
+    }
+}
+
 /* ---- Heads ---- */
 
 DeviceTest(split_device_push, a_head_beyond_the_table_breaks_the_queue)
@@ -138,6 +166,40 @@ DeviceTest(split_device_push, a_batch_is_shown_with_one_store_of_the_index)
         for (unsigned k = 0; k < 6; k++) {
             cr_assert_eq(wire_used_id(r->w, at + k), used[k].id);
             cr_assert_eq(wire_used_len(r->w, at + k), k);
+        }
+    }
+}
+
+DeviceTest(split_device_push, a_batch_goes_on_where_the_rings_begin_again)
+{
+    struct virtq_used_buffer used[8];
+
+    for (unsigned bad = 0; bad <= 8; bad++) {
+        const uint16_t at = 65531;
+
+        rig_open_at(r, 8, MEMORY_BASIC, at);
+        for (unsigned k = 0; k < 8; k++) {
+            rig_offer(r, k * 3 % 8, 10 + k);
+        }
+        cr_assert_eq(rig_pop(r, 8), 8);
+        for (unsigned k = 0; k < 8; k++) {
+            cr_assert_eq(r->chains[k].id, k * 3 % 8);
+            cr_assert_eq(r->chains[k].reason, (uint32_t)VIRTQ_REASON_NONE);
+            cr_assert(r->chains[k].readable == 0 && r->chains[k].writable == 1);
+            rig_expect_piece(r, &r->chains[k], 0, k * 3 % 8 * 64, 10 + k);
+            used[k] = (struct virtq_used_buffer){r->chains[k].id, 10 + k};
+        }
+        if (bad < 8) {
+            used[bad].len++;
+            cr_assert_eq(r->calls->push(&r->q, used, 8), bad == 0 ? VIRTQ_EINVAL : (int)bad);
+            used[bad].len--;
+        }
+        cr_assert_eq(r->calls->push(&r->q, used + bad % 8, 8 - bad % 8), 8 - (int)(bad % 8));
+        cr_assert_eq(rig_outstanding(r), 0u);
+        cr_assert_eq(r->calls->publish(&r->q), 8);
+        for (unsigned k = 0; k < 8; k++) {
+            cr_assert_eq(wire_used_id(r->w, (uint16_t)(at + k)), used[k].id);
+            cr_assert_eq(wire_used_len(r->w, (uint16_t)(at + k)), 10 + k);
         }
     }
 }

@@ -11,21 +11,23 @@
 #include "split_device_take.h"
 
 /** @brief Takes one plain descriptor. @param q the queue @param how the instance @param view what
- * pop looks at @param chain result, named @param addr as read; the same afterwards @param len bytes
+ * pop looks at @param chain result, named @param entries the queue's @param addr as read; the same
+ * afterwards @param len bytes
  * @param at offset of its head's entry @param word what the entry says if the device may not write
  * @param writable the part: a constant @return whether it was taken; else take it in the general
  * way */
 VIRTQ_TEMPLATE bool virtq_split_device_single(struct virtq_split_device *q, unsigned how,
                                               struct virtq_split_device_view *view,
-                                              struct virtq_chain *chain, virtq_addr_t *addr,
-                                              uint64_t len, size_t at, uint64_t word,
-                                              const bool writable)
+                                              struct virtq_chain *chain,
+                                              struct virtq_device_entry *entries,
+                                              virtq_addr_t *addr, uint64_t len, size_t at,
+                                              uint64_t word, const bool writable)
 {
     if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_PREMAPPED ||
         VIRTQ_UNLIKELY(!virtq_walk_single(&q->core, chain, &view->piece, addr, len, writable))) {
         return false;
     }
-    virtq_device_core_note(virtq_split_device_entry(view->entries, &at),
+    virtq_device_core_note(virtq_split_device_entry(entries, &at),
                            word + (writable ? virtq_device_core_writable((uint32_t)len) : 0u));
     VIRTQ_APART(writable);
     return true;
@@ -33,29 +35,30 @@ VIRTQ_TEMPLATE bool virtq_split_device_single(struct virtq_split_device *q, unsi
 
 /** @brief The loop of a pop in the short way: as long as buffers are one plain descriptor, and up
  * to the end of the ring of slots. @param q the queue @param how the instance @param view what pop
- * looks at @param chain the next one @param pieces the caller's array @return 0, or VIRTQ_EMISS,
- * VIRTQ_EBROKEN, VIRTQ_EFULL (come back with all pieces free) */
+ * looks at; there is a piece yet @param chain the next one @param count buffers wanted yet, and
+ * there; not 0 @param pieces the caller's array @return 0, or VIRTQ_EMISS, VIRTQ_EBROKEN,
+ * VIRTQ_EFULL (come back with all pieces free) */
 VIRTQ_TEMPLATE int virtq_split_device_short(struct virtq_split_device *q, unsigned how,
                                             struct virtq_split_device_view *view,
-                                            struct virtq_chain *chain,
+                                            struct virtq_chain *chain, uint32_t count,
                                             const struct virtq_piece *pieces)
 {
-    const uint32_t first = view->ticket >> 16 & view->mask;
-    const uint32_t wanted = (view->last - view->ticket) >> 16;
-    const uint32_t there = view->mask + 1u - first;
-    const uint32_t count = wanted < there ? wanted : there;
-    const uint16_t *end = view->ring + first + count;
+    const uint32_t first = view->ticket >> 16 & q->mask;
+    const uint32_t run = virtq_split_device_run(view, count, q->core.size - first);
+    const struct virtq_desc *const table = q->desc;
+    struct virtq_device_entry *const entries = q->core.entries;
+    const uint16_t *end = q->ring + first + run;
     uint64_t word = virtq_device_core_word(view->ticket);
     uint64_t step = (uint64_t)VIRTQ_TICKET_NEXT << 32;
 
     VIRTQ_OPAQUE(end);
     VIRTQ_OPAQUE(step);
-    for (ptrdiff_t slot = -(ptrdiff_t)count; slot != 0; slot++) {
+    for (ptrdiff_t slot = -(ptrdiff_t)run; slot != 0; slot++) {
         size_t at;
         struct virtq_desc desc;
         uint64_t len;
-        const enum virtq_reason reason = virtq_split_device_head(q, how, &end[slot], view->desc,
-                                                                 view->entries, chain, &desc, &at);
+        const enum virtq_reason reason =
+            virtq_split_device_head(q, how, &end[slot], table, entries, chain, &desc, &at);
         bool taken = false;
 
         if (VIRTQ_UNLIKELY(reason != VIRTQ_REASON_NONE)) {
@@ -67,13 +70,15 @@ VIRTQ_TEMPLATE int virtq_split_device_short(struct virtq_split_device *q, unsign
         VIRTQ_OPAQUE(len);
         desc.len = (uint32_t)len;
         if (VIRTQ_LIKELY(desc.flags == 0u)) {
-            taken =
-                virtq_split_device_single(q, how, view, chain, &desc.addr, len, at, word, false);
+            taken = virtq_split_device_single(q, how, view, chain, entries, &desc.addr, len, at,
+                                              word, false);
         } else if (VIRTQ_LIKELY(desc.flags == VIRTQ_DESC_F_WRITE)) {
-            taken = virtq_split_device_single(q, how, view, chain, &desc.addr, len, at, word, true);
+            taken = virtq_split_device_single(q, how, view, chain, entries, &desc.addr, len, at,
+                                              word, true);
         }
         if (VIRTQ_UNLIKELY(!taken)) {
             view->ticket = (uint32_t)(word >> 32);
+            virtq_split_device_aim(view, count - run + (uint32_t)-slot);
             return virtq_split_device_leave_short(q, how, view, chain, desc, pieces);
         }
         word += step;
@@ -123,6 +128,7 @@ VIRTQ_TEMPLATE int virtq_split_device_pop(struct virtq_split_device *q, unsigned
                                           struct virtq_chain *chains, unsigned count,
                                           struct virtq_piece *pieces, unsigned piece_count)
 {
+    const unsigned kind = how & VIRTQ_INSTANCE_KIND;
     struct virtq_split_device_view view;
     unsigned there = (uint16_t)(q->seen - q->popped);
     uint32_t done;
@@ -143,33 +149,29 @@ VIRTQ_TEMPLATE int virtq_split_device_pop(struct virtq_split_device *q, unsigned
         there = (unsigned)fresh;
         /* What the driver unmapped before it made these available was withdrawn before we saw them.
          */
-        error = virtq_split_device_begin(q, how);
+        if (kind == VIRTQ_INSTANCE_CALLED || kind == VIRTQ_INSTANCE_PREMAPPED) {
+            error = virtq_split_device_begin(q, how);
+        }
         if (VIRTQ_UNLIKELY(error < 0)) {
             return error;
         }
     }
     count = there < count ? there : count;
-    view.ring = q->ring;
-    view.desc = q->desc;
-    view.entries = q->core.entries;
-    view.mask = q->mask;
     view.ticket = q->core.ticket;
     view.piece = pieces;
     view.end = pieces + piece_count;
     /* What a table costs hides that its descriptor is waited for. */
     if (VIRTQ_LIKELY(q->plain)) {
-        virtq_hint_heads(view.desc, view.ring, view.ticket >> 16, count, view.mask, how);
+        virtq_hint_heads(q->desc, q->ring, view.ticket >> 16, count, q->mask, how);
+    } else {
+        q->plain = true;
     }
-    q->plain = true;
-    for (done = 0;;) {
-        virtq_split_device_aim(&view, view.ticket, count - done);
-        error = virtq_split_device_short(q, how, &view, chains + done, pieces);
+    done = 0;
+    do {
+        error = virtq_split_device_short(q, how, &view, chains + done, count - done, pieces);
         done = virtq_split_device_done(q, &view);
-        if (VIRTQ_LIKELY(error < 0 || done >= count || view.piece == view.end)) {
-            break;
-        }
         /* Once more: some buffers had no piece, or the ring begins again. */
-    }
+    } while (VIRTQ_UNLIKELY(done < count && error == VIRTQ_OK && view.piece != view.end));
     q->popped = (uint16_t)(view.ticket >> 16);
     q->core.ticket = view.ticket;
     virtq_device_core_popped(&q->core, done, chains, done, (uint32_t)(view.piece - pieces));

@@ -28,7 +28,7 @@ VIRTQ_TEMPLATE unsigned virtq_split_device_push_run(struct virtq_split_device *q
 {
     struct virtq_device_entry *const entries = q->core.entries;
     const uint32_t size = q->core.size;
-    const uint32_t first = at & (size - 1u);
+    const uint32_t first = at & q->mask;
     const uint32_t run = count < size - first ? count : size - first;
     struct virtq_used_elem *elements = q->elements + first + run;
     ptrdiff_t i;
@@ -64,6 +64,7 @@ VIRTQ_TEMPLATE unsigned virtq_split_device_push_run(struct virtq_split_device *q
 VIRTQ_TEMPLATE int virtq_split_device_push(struct virtq_split_device *q, unsigned how,
                                            const struct virtq_used_buffer *used, unsigned count)
 {
+    const uint32_t at = q->pushed;
     ptrdiff_t left = 0;
     unsigned done = 0;
     int error = virtq_split_device_begin(q, how);
@@ -75,10 +76,9 @@ VIRTQ_TEMPLATE int virtq_split_device_push(struct virtq_split_device *q, unsigne
         return virtq_device_core_hold(&q->core, used, count);
     }
     while (done != count && left == 0) {
-        done +=
-            virtq_split_device_push_run(q, how, used + done, count - done, q->pushed + done, &left);
+        done += virtq_split_device_push_run(q, how, used + done, count - done, at + done, &left);
     }
-    q->pushed = (uint16_t)(q->pushed + done);
+    q->pushed = (uint16_t)(at + done);
     q->core.unpublished += done;
     return virtq_device_core_pushed(&q->core, used, done, count);
 }

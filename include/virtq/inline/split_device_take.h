@@ -13,10 +13,6 @@
 /** @brief What a pop looks at for every buffer: a local copy, so that no store makes it be loaded
  * again. */
 struct virtq_split_device_view {
-    const uint16_t *ring;               /**< Shared: slots of the available ring. */
-    const struct virtq_desc *desc;      /**< Shared: descriptor table. */
-    struct virtq_device_entry *entries; /**< Private. */
-    uint32_t mask;                      /**< Queue size - 1. */
     uint32_t ticket;           /**< Of the next buffer; its high half is the available index. */
     uint32_t last;             /**< Ticket to stop at. */
     struct virtq_piece *piece; /**< The caller's first free piece. */
@@ -31,14 +27,22 @@ VIRTQ_TEMPLATE uint32_t virtq_split_device_done(const struct virtq_split_device 
     return (view->ticket - q->core.ticket) >> 16;
 }
 
-/** @brief Says where pop is to stop. @param view what pop looks at @param next ticket of the next
- * buffer @param count buffers wanted yet, and there */
-VIRTQ_TEMPLATE void virtq_split_device_aim(struct virtq_split_device_view *view, uint32_t next,
-                                           uint32_t count)
+/** @brief Buffers of one piece each that can be taken at once. @param view what pop looks at @param
+ * count buffers wanted yet, and there @param slots up to the end of the ring @return how many */
+VIRTQ_TEMPLATE uint32_t virtq_split_device_run(const struct virtq_split_device_view *view,
+                                               uint32_t count, uint32_t slots)
 {
     const size_t pieces = (size_t)(view->end - view->piece);
 
-    view->last = next + (pieces < count ? (uint32_t)pieces : count) * VIRTQ_TICKET_NEXT;
+    count = slots < count ? slots : count;
+    return pieces < count ? (uint32_t)pieces : count;
+}
+
+/** @brief Says where pop is to stop. @param view what pop looks at @param count buffers wanted yet,
+ * and there */
+VIRTQ_TEMPLATE void virtq_split_device_aim(struct virtq_split_device_view *view, uint32_t count)
+{
+    view->last = view->ticket + virtq_split_device_run(view, count, count) * VIRTQ_TICKET_NEXT;
 }
 
 /** @brief Latches the queue broken by a head. @param q the queue @param reason why @param ticket of
@@ -60,6 +64,17 @@ VIRTQ_TEMPLATE struct virtq_device_entry *virtq_split_device_entry(
     return (struct virtq_device_entry *)(void *)((unsigned char *)entries + *at);
 }
 
+/** @brief A head's descriptor. The entries are half as large, so one offset is for both. @param
+ * table the descriptors @param at offset of the head's entry, as above @return it */
+VIRTQ_TEMPLATE const struct virtq_desc *virtq_split_device_desc(const struct virtq_desc *table,
+                                                                size_t *at)
+{
+    const size_t twice = sizeof(struct virtq_desc) / sizeof(struct virtq_device_entry);
+
+    VIRTQ_OPAQUE(*at);
+    return (const struct virtq_desc *)(const void *)((const unsigned char *)table + *at * twice);
+}
+
 /** @brief Reads the next head and its descriptor, each word once. @param q the queue @param how the
  * instance @param slot of the available ring @param table the descriptors @param entries the
  * queue's @param chain result: its name @param desc result @param at result: offset of the head's
@@ -71,8 +86,6 @@ VIRTQ_TEMPLATE enum virtq_reason virtq_split_device_head(struct virtq_split_devi
                                                          struct virtq_chain *chain,
                                                          struct virtq_desc *desc, size_t *at)
 {
-    /* The entries are half as large as the descriptors: one offset is for both. */
-    const size_t twice = sizeof(struct virtq_desc) / sizeof(struct virtq_device_entry);
     size_t head = virtq_shm_load16(slot, how);
 
     VIRTQ_OPAQUE(head);
@@ -84,8 +97,11 @@ VIRTQ_TEMPLATE enum virtq_reason virtq_split_device_head(struct virtq_split_devi
     if (VIRTQ_UNLIKELY(virtq_device_core_flies(virtq_split_device_entry(entries, at)))) {
         return VIRTQ_REASON_QUEUE_IN_FLIGHT;
     }
-    *desc = virtq_split_device_read(
-        (const struct virtq_desc *)(const void *)((const unsigned char *)table + *at * twice), how);
+    desc->addr = virtq_shm_load64(&virtq_split_device_desc(table, at)->addr, how);
+    desc->len = virtq_shm_load32(&virtq_split_device_desc(table, at)->len, how);
+    desc->flags =
+        virtq_split_device_flags(virtq_shm_load16(&virtq_split_device_desc(table, at)->flags, how));
+    desc->next = 0;
     return VIRTQ_REASON_NONE;
 }
 
@@ -98,7 +114,7 @@ VIRTQ_TEMPLATE int virtq_split_device_take_chain(struct virtq_split_device *q, u
                                                  struct virtq_chain *chain, struct virtq_desc desc,
                                                  const struct virtq_piece *pieces)
 {
-    struct virtq_device_entry *const entry = &view->entries[chain->id];
+    struct virtq_device_entry *const entry = &q->core.entries[chain->id];
     struct virtq_walk walk;
     uint32_t limit;
     int result;

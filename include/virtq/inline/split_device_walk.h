@@ -10,6 +10,12 @@
 #include "split_device_queue.h"
 #include "table_walk.h"
 
+/** @brief The flags that count. @param flags as read @return a set of them */
+VIRTQ_TEMPLATE uint16_t virtq_split_device_flags(uint16_t flags)
+{
+    return flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_INDIRECT);
+}
+
 /** @brief Reads a descriptor, each field once; all but `next`, which is read when it is needed.
  * @param from where @param how the instance @return a private copy in processor order */
 VIRTQ_TEMPLATE struct virtq_desc virtq_split_device_read(const struct virtq_desc *from,
@@ -19,8 +25,7 @@ VIRTQ_TEMPLATE struct virtq_desc virtq_split_device_read(const struct virtq_desc
 
     desc.addr = virtq_shm_load64(&from->addr, how);
     desc.len = virtq_shm_load32(&from->len, how);
-    desc.flags = virtq_shm_load16(&from->flags, how) &
-                 (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_INDIRECT);
+    desc.flags = virtq_split_device_flags(virtq_shm_load16(&from->flags, how));
     desc.next = 0;
     return desc;
 }
