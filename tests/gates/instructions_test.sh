@@ -29,15 +29,15 @@ check() {
         fail "$1 $2 $3 takes $each instructions per buffer of $4 segments, more than $5"
 }
 
-check driver split inline 1 100
-check driver packed inline 1 110
+check driver split inline 1 66
+check driver packed inline 1 84
 check device split inline 1 54
 check device packed inline 1 68
-check driver split library 1 105
-check driver packed library 1 115
+check driver split library 1 68
+check driver packed library 1 87
 check device split library 1 56
 check device packed library 1 70
-check driver split inline 4 200
-check driver packed inline 4 200
+check driver split inline 4 183
+check driver packed inline 4 196
 check device split inline 4 173
 check device packed inline 4 180
