@@ -277,7 +277,7 @@ VIRTQ_TEMPLATE int virtq_packed_driver_drain(struct virtq_packed_driver *q, unsi
                                              struct virtq_completion *completions, unsigned count)
 {
     const struct virtq_completion *const last = completions + count;
-    struct virtq_packed_driver_drained view = {.completion = completions};
+    struct virtq_packed_driver_drained view = {completions, {0, 0}, 0, 0, 0, 0};
     unsigned done;
     bool odd;
     int error = VIRTQ_OK;

@@ -145,6 +145,9 @@ VIRTQ_TEMPLATE uint32_t virtq_shm_load32(const uint32_t *from, unsigned how)
     return virtq_shm_order32(__atomic_load_n(from, __ATOMIC_RELAXED), how);
 }
 
+/** @brief A word of 64 bits that lies over narrower fields. */
+typedef uint64_t virtq_shm_fields_t __attribute__((may_alias));
+
 #if VIRTQ_ATOMIC64
 /** @brief 64 bits as they lie. @param from where @return them */
 VIRTQ_TEMPLATE uint64_t virtq_shm_load_whole(const uint64_t *from)
@@ -153,7 +156,7 @@ VIRTQ_TEMPLATE uint64_t virtq_shm_load_whole(const uint64_t *from)
 }
 
 /** @brief 64 bits as they are to lie. @param to where @param value they */
-VIRTQ_TEMPLATE void virtq_shm_store_whole(uint64_t *to, uint64_t value)
+VIRTQ_TEMPLATE void virtq_shm_store_whole(virtq_shm_fields_t *to, uint64_t value)
 {
     __atomic_store_n(to, value, __ATOMIC_RELAXED);
 }
@@ -172,7 +175,7 @@ VIRTQ_TEMPLATE uint64_t virtq_shm_load_whole(const uint64_t *from)
 }
 
 /** @brief 64 bits as they are to lie. @param to where @param value they */
-VIRTQ_TEMPLATE void virtq_shm_store_whole(uint64_t *to, uint64_t value)
+VIRTQ_TEMPLATE void virtq_shm_store_whole(virtq_shm_fields_t *to, uint64_t value)
 {
     virtq_shm_half_t *half = (virtq_shm_half_t *)to;
     const unsigned high = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 0 : 1;
@@ -244,9 +247,6 @@ VIRTQ_TEMPLATE void virtq_shm_store32_release(uint32_t *to, uint32_t value, unsi
     VIRTQ_SHM_TRACE(to, 4, VIRTQ_ACCESS_RELEASE);
     __atomic_store_n(to, virtq_shm_order32(value, how), __ATOMIC_RELEASE);
 }
-
-/** @brief A word of 64 bits that lies over narrower fields. */
-typedef uint64_t virtq_shm_fields_t __attribute__((may_alias));
 
 /** @brief Three fields that lie side by side in eight aligned bytes, in one store: stores wait in
  * the processor for the ring's lines, and each takes a place there. @param to the first field

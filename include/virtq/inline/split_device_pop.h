@@ -54,7 +54,7 @@ VIRTQ_TEMPLATE int virtq_split_device_short(struct virtq_split_device *q, unsign
     VIRTQ_OPAQUE(end);
     VIRTQ_OPAQUE(step);
     for (ptrdiff_t slot = -(ptrdiff_t)run; slot != 0; slot++) {
-        size_t at;
+        size_t at = 0;
         struct virtq_desc desc;
         uint64_t len;
         const enum virtq_reason reason =
