@@ -124,11 +124,18 @@ BENCH_LOOP unsigned loop_serve_data(struct bench_queue *queue, unsigned count, u
     return done;
 }
 
+/* The slot so many after one, of as many as may be outstanding; not more than that. A division for
+ * each burst would be more than the floors do. */
+static inline unsigned slot_after(const struct bench_pair *pair, unsigned slot, unsigned count)
+{
+    slot += count;
+    return slot >= pair->outstanding ? slot - pair->outstanding : slot;
+}
+
 /* Adds a burst. Slots are used in turn, so it may have two parts. */
-static inline bool drive_send(struct bench_pair *pair, uint64_t sent, unsigned burst)
+static inline bool drive_send(struct bench_pair *pair, uint64_t sent, unsigned at, unsigned burst)
 {
     struct bench_queue *queue = pair->queue;
-    unsigned at = (unsigned)(sent % pair->outstanding);
     unsigned first = burst < pair->outstanding - at ? burst : pair->outstanding - at;
 
     if (pair->touch) {
@@ -157,30 +164,37 @@ static inline bool drive_send(struct bench_pair *pair, uint64_t sent, unsigned b
     return true;
 }
 
+/* What is wrong with completions that came back: they are to be these buffers in order, and whole.
+ * 0: nothing. */
+static inline uint64_t differences(const struct virtq_completion *completions,
+                                   const struct virtq_buffer *expected, unsigned count,
+                                   uint32_t bytes)
+{
+    uint64_t wrong = 0;
+
+    for (unsigned index = 0; index < count; index++) {
+        wrong |= (uintptr_t)completions[index].cookie ^ (uintptr_t)&expected[index];
+        wrong |= completions[index].len ^ bytes;
+    }
+    return wrong;
+}
+
 /* Whether what came back came in order, and whole; judged once, as above. */
 static inline bool in_order(const struct bench_pair *pair, unsigned slot, unsigned count)
 {
     const struct bench_queue *queue = pair->queue;
-    const struct virtq_buffer *const end = &queue->buffers[pair->outstanding];
-    const struct virtq_buffer *expected = &queue->buffers[slot];
+    const unsigned run = pair->outstanding - slot < count ? pair->outstanding - slot : count;
     const uint32_t bytes = queue->writable_bytes;
-    uint64_t wrong = 0;
 
-    for (unsigned index = 0; index < count; index++) {
-        wrong |= (uintptr_t)queue->completions[index].cookie ^ (uintptr_t)expected;
-        wrong |= queue->completions[index].len ^ bytes;
-        expected++;
-        expected = expected == end ? queue->buffers : expected;
-    }
-    return wrong == 0;
+    return (differences(queue->completions, &queue->buffers[slot], run, bytes) |
+            differences(&queue->completions[run], queue->buffers, count - run, bytes)) == 0;
 }
 
 /* Looks at what came back: in order, whole, and if `touch` with the right bytes. */
-static inline bool drive_take(struct bench_pair *pair, uint64_t got, unsigned count)
+static inline bool drive_take(struct bench_pair *pair, uint64_t got, unsigned slot, unsigned count)
 {
     const struct bench_queue *queue = pair->queue;
     uint64_t now = pair->latencies != NULL ? bench_clock_ns() : 0;
-    unsigned slot = (unsigned)(got % pair->outstanding);
     bool right = in_order(pair, slot, count);
 
     for (unsigned index = 0; (pair->touch || pair->latencies != NULL) && index < count; index++) {
@@ -215,6 +229,8 @@ BENCH_LOOP int loop_drive(struct bench_duo *duo, struct bench_pair *pair)
 {
     uint64_t sent = 0;
     uint64_t got = 0;
+    unsigned next = 0;   /* slot to send from */
+    unsigned oldest = 0; /* slot to come back */
 
     call_disable_notify(pair->queue);
     while (got < pair->units) {
@@ -223,10 +239,11 @@ BENCH_LOOP int loop_drive(struct bench_duo *duo, struct bench_pair *pair)
         int count;
 
         if (burst > 0) {
-            if (!drive_send(pair, sent, burst)) {
+            if (!drive_send(pair, sent, next, burst)) {
                 return -1;
             }
             sent += burst;
+            next = slot_after(pair, next, burst);
         }
         count = call_poll(pair->queue, pair->queue->completions, BENCH_BURST);
         if (count < 0) {
@@ -239,10 +256,11 @@ BENCH_LOOP int loop_drive(struct bench_duo *duo, struct bench_pair *pair)
             }
             continue;
         }
-        if (!drive_take(pair, got, (unsigned)count)) {
+        if (!drive_take(pair, got, oldest, (unsigned)count)) {
             return -1;
         }
         got += (unsigned)count;
+        oldest = slot_after(pair, oldest, (unsigned)count);
     }
     return 0;
 }
