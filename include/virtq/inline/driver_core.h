@@ -200,6 +200,20 @@ VIRTQ_TEMPLATE int virtq_driver_core_run(const struct virtq_driver_core *core, u
                                   source->premapped, addr, len);
 }
 
+/** @brief A buffer's segments and flags as one word, for one comparison: the compiler makes one
+ * load of them. Where all addresses are the device's already, the flag that says so is none.
+ * @param how the instance @param buffer any buffer @return 1: one readable segment; 0x10000: one
+ * writable one; from 2^32 on: flags */
+VIRTQ_TEMPLATE uint64_t virtq_driver_core_shape(unsigned how, const struct virtq_buffer *buffer)
+{
+    const uint64_t shape =
+        buffer->readable | (uint64_t)buffer->writable << 16 | (uint64_t)buffer->flags << 32;
+
+    return (how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_PREMAPPED
+               ? shape & ~((uint64_t)VIRTQ_BUFFER_PREMAPPED << 32)
+               : shape;
+}
+
 /** @brief The address of a buffer of one segment, computed. @param core the queue @param how the
  * instance, a computed one @param buffer the buffer, not flagged @param addr result @param len
  * result: bytes

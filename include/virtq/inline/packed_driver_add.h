@@ -200,9 +200,7 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_short(struct virtq_packed_driver *q, uns
                                               struct virtq_packed_driver_view *view,
                                               const struct virtq_buffer *buffer)
 {
-    /* Together, for one comparison: the compiler makes one load of them. */
-    const uint64_t shape =
-        buffer->readable | (uint64_t)buffer->writable << 16 | (uint64_t)buffer->flags << 32;
+    const uint64_t shape = virtq_driver_core_shape(how, buffer);
 
     if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
         return false;
@@ -221,7 +219,7 @@ VIRTQ_TEMPLATE int virtq_packed_driver_long(struct virtq_packed_driver *q, unsig
                                             const struct virtq_buffer *buffer)
 {
     const bool called = (how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED;
-    const bool plain = !called && buffer->flags == 0u;
+    const bool plain = !called && virtq_driver_core_shape(how, buffer) >> 32 == 0u;
     int error;
 
     if (called && VIRTQ_LIKELY(virtq_packed_driver_mapped(q, how, view, buffer, &error))) {
