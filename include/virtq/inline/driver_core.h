@@ -111,6 +111,17 @@ VIRTQ_TEMPLATE void virtq_driver_core_note(struct virtq_driver_entry *entry, voi
                      sizeof(word));
 }
 
+/** @brief Tells the caller of a buffer that has come back. @param completion result @param entry
+ * its entry @param len bytes written, clamped @param id of it */
+VIRTQ_TEMPLATE void virtq_driver_core_tell(struct virtq_completion *completion,
+                                           const struct virtq_driver_entry *entry, uint32_t len,
+                                           uint32_t id)
+{
+    completion->cookie = entry->cookie;
+    completion->len = len;
+    completion->id = id;
+}
+
 /** @brief Counts an error that was met before anything changed, and names it.
  * @param core the queue @param error an enum virtq_error @return the same error */
 VIRTQ_COLD int virtq_driver_core_refuse(struct virtq_driver_core *core, int error)

@@ -92,8 +92,7 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_single(struct virtq_packed_driver *q, un
     }
     virtq_packed_driver_write(desc, how, addr, len, (uint16_t)view->id);
     virtq_packed_driver_enter(q, how, view, buffer, flags, writable ? len : 0u);
-    /* As in virtq_walk_single(). */
-    __asm__ __volatile__("" ::: "memory");
+    VIRTQ_APART(writable);
     return true;
 }
 

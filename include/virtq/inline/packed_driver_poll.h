@@ -41,9 +41,7 @@ VIRTQ_TEMPLATE int virtq_packed_driver_complete(struct virtq_packed_driver *q, u
     if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
         virtq_driver_map_undo(&q->core, id, len);
     }
-    completion->cookie = entry->cookie;
-    completion->len = len;
-    completion->id = id;
+    virtq_driver_core_tell(completion, entry, len, id);
     q->core.room = (uint16_t)(q->core.room + entry->slots);
     /* P5: one used descriptor stands for the whole list; the next one is behind it. */
     q->polled = virtq_position_advance(q->polled, entry->slots, q->core.size);
@@ -251,9 +249,7 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_drain_run(struct virtq_packed_driver *q,
         if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
             virtq_driver_map_undo(&q->core, (uint16_t)id, len);
         }
-        view->completion->cookie = entry->cookie;
-        view->completion->len = len;
-        view->completion->id = id;
+        virtq_driver_core_tell(view->completion, entry, len, id);
         view->completion++;
         view->room += slots;
         entry->slots = 0;

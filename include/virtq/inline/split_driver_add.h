@@ -87,8 +87,7 @@ VIRTQ_TEMPLATE bool virtq_split_driver_single(const struct virtq_split_driver *q
     }
     virtq_split_driver_write(desc, how, addr, len, writable ? VIRTQ_DESC_F_WRITE : 0, 0);
     virtq_split_driver_enter(view, how, buffer, writable ? len : 0u);
-    /* As in virtq_walk_single(). */
-    __asm__ __volatile__("" ::: "memory");
+    VIRTQ_APART(writable);
     return true;
 }
 

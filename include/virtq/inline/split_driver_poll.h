@@ -60,9 +60,7 @@ VIRTQ_TEMPLATE int virtq_split_driver_complete(struct virtq_split_driver *q, uns
     if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
         virtq_driver_map_undo(&q->core, id, len);
     }
-    completion->cookie = entry->cookie;
-    completion->len = len;
-    completion->id = id;
+    virtq_driver_core_tell(completion, entry, len, id);
     virtq_split_driver_free(q, id, in_order);
     return VIRTQ_OK;
 }
@@ -232,9 +230,7 @@ VIRTQ_TEMPLATE void virtq_split_driver_drain_run(struct virtq_split_driver *q, u
         if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
             virtq_driver_map_undo(&q->core, (uint16_t)id, len);
         }
-        view->completion->cookie = entry->cookie;
-        view->completion->len = len;
-        view->completion->id = id;
+        virtq_driver_core_tell(view->completion, entry, len, id);
         view->room += entry->slots;
         next[view->tail] = (uint16_t)id;
         view->tail = id ^ entry->link;
