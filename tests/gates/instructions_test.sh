@@ -29,11 +29,11 @@ check() {
         fail "$1 $2 $3 takes $each instructions per buffer of $4 segments, more than $5"
 }
 
-check driver split inline 1 66
+check driver split inline 1 60
 check driver packed inline 1 84
 check device split inline 1 54
 check device packed inline 1 68
-check driver split library 1 68
+check driver split library 1 62
 check driver packed library 1 87
 check device split library 1 56
 check device packed library 1 70

@@ -95,20 +95,39 @@ VIRTQ_COLD int virtq_driver_core_break(struct virtq_driver_core *core, enum virt
     return VIRTQ_EBROKEN;
 }
 
-/** @brief Notes a buffer as outstanding. All but the cookie is one store: stores wait in the
+/** @brief Notes all but the cookie of an outstanding buffer, in one store: stores wait in the
  * processor for the ring's lines, and each has to wait there alone.
- * @param entry its entry @param cookie the caller's @param writable bytes the device may write,
- * saturated @param slots ring descriptors @param link see virtq_driver_entry::link */
-VIRTQ_TEMPLATE void virtq_driver_core_note(struct virtq_driver_entry *entry, void *cookie,
-                                           uint32_t writable, uint16_t slots, uint32_t link)
+ * @param entry its entry @param writable bytes the device may write, saturated @param slots ring
+ * descriptors @param link see virtq_driver_entry::link */
+VIRTQ_TEMPLATE void virtq_driver_core_note_shape(struct virtq_driver_entry *entry,
+                                                 uint32_t writable, uint16_t slots, uint32_t link)
 {
     const bool little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
     const uint64_t word = little ? slots | (uint64_t)link << 16 | (uint64_t)writable << 32
                                  : (uint64_t)slots << 48 | (uint64_t)link << 32 | writable;
 
-    entry->cookie = cookie;
     __builtin_memcpy((unsigned char *)entry + offsetof(struct virtq_driver_entry, slots), &word,
                      sizeof(word));
+}
+
+/** @brief Notes a buffer as outstanding. @param entry its entry @param cookie the caller's @param
+ * writable bytes the device may write, saturated @param slots ring descriptors @param link see
+ * virtq_driver_entry::link */
+VIRTQ_TEMPLATE void virtq_driver_core_note(struct virtq_driver_entry *entry, void *cookie,
+                                           uint32_t writable, uint16_t slots, uint32_t link)
+{
+    entry->cookie = cookie;
+    virtq_driver_core_note_shape(entry, writable, slots, link);
+}
+
+/** @brief An entry by its offset, which the compiler is made to forget: it would keep the sum in a
+ * register for the next access, and the processor adds for nothing. @param entries the queue's
+ * @param at bytes @return the entry */
+VIRTQ_TEMPLATE struct virtq_driver_entry *virtq_driver_core_entry(
+    struct virtq_driver_entry *entries, size_t *at)
+{
+    VIRTQ_OPAQUE(*at);
+    return (struct virtq_driver_entry *)(void *)((unsigned char *)entries + *at);
 }
 
 /** @brief Tells the caller of a buffer that has come back. @param completion result @param entry

@@ -48,45 +48,89 @@ VIRTQ_TEMPLATE void virtq_split_driver_look_back(struct virtq_split_driver *q,
     q->core.room = (uint16_t)view->room;
 }
 
+/** @brief Puts the first free head into the available ring. @param view what add looks at @param
+ * how the instance @param held what slots hold, counted from one of `heads` @param slot which of
+ * them */
+VIRTQ_TEMPLATE void virtq_split_driver_offer_next(struct virtq_split_driver_view *view,
+                                                  unsigned how, uint16_t *held, ptrdiff_t slot)
+{
+    const size_t head = view->head;
+
+    if (held[slot] != (uint16_t)head) {
+        /* Else the compiler keeps the address for here, at the others' expense. */
+        VIRTQ_OPAQUE(slot);
+        held[slot] = (uint16_t)head;
+        virtq_shm_store16(&view->ring[&held[slot] - view->heads], (uint16_t)head, how);
+    }
+}
+
+/** @brief Takes the first free descriptor from the free list. Mostly the next one follows: the
+ * processor guesses so, and need not wait for one link after the other. @param view what add looks
+ * at */
+VIRTQ_TEMPLATE void virtq_split_driver_step(struct virtq_split_driver_view *view)
+{
+    size_t after = view->head + 1u;
+
+    VIRTQ_OPAQUE(after);
+    view->head = after;
+    if (VIRTQ_UNLIKELY(view->next[after - 1u] != (uint16_t)after)) {
+        /* Keeps the compiler from selecting without a branch. */
+        __asm__ __volatile__("" : "+r"(after));
+        view->head = view->next[after - 1u];
+    }
+}
+
 /** @brief Puts a buffer of one ring descriptor into the books and its head into the available
- * ring; the caller counts the room. @param view what add looks at @param how the instance @param
- * buffer the buffer @param writable bytes the device may write */
+ * ring. @param view what add looks at @param how the instance @param buffer the buffer @param
+ * writable bytes the device may write */
 VIRTQ_TEMPLATE void virtq_split_driver_enter(struct virtq_split_driver_view *view, unsigned how,
                                              const struct virtq_buffer *buffer, uint32_t writable)
 {
-    const size_t head = view->head;
-    size_t slot = view->added & view->mask;
-
-    virtq_driver_core_note(&view->entries[head], buffer->cookie, writable, 1, 0);
-    if (view->heads[slot] != (uint16_t)head) {
-        /* Else the compiler keeps the address for here, at the others' expense. */
-        VIRTQ_OPAQUE(slot);
-        view->heads[slot] = (uint16_t)head;
-        virtq_shm_store16(&view->ring[slot], (uint16_t)head, how);
-    }
-    view->head = view->next[head];
+    virtq_driver_core_note(&view->entries[view->head], buffer->cookie, writable, 1, 0);
+    virtq_split_driver_offer_next(view, how, view->heads, (ptrdiff_t)(view->added & view->mask));
+    view->head = view->next[view->head];
     view->added++;
+    view->room--;
+}
+
+/** @brief A descriptor by its offset, forgotten as in virtq_driver_core_entry(). @param table the
+ * descriptors @param at bytes @return the descriptor */
+VIRTQ_TEMPLATE struct virtq_desc *virtq_split_driver_desc(struct virtq_desc *table, size_t *at)
+{
+    VIRTQ_OPAQUE(*at);
+    return (struct virtq_desc *)(void *)((unsigned char *)table + *at);
 }
 
 /** @brief A buffer of one segment, in one ring descriptor: all that placing would do, known
- * beforehand.
+ * beforehand. The caller counts what is available and the room.
  * @param q the queue @param how the instance, a computed one @param view what add looks at @param
- * buffer the buffer, for which there is room @param writable whether the device may write it: a
- * constant @return whether it was placed; else nothing changed: place it, to know why */
+ * held what slots hold @param slot its slot, counted from there @param buffer the buffer, for which
+ * there is room @param writable whether the device may write it: a constant @return whether it was
+ * placed; else nothing changed: place it, to know why */
 VIRTQ_TEMPLATE bool virtq_split_driver_single(const struct virtq_split_driver *q, unsigned how,
-                                              struct virtq_split_driver_view *view,
-                                              const struct virtq_buffer *buffer,
+                                              struct virtq_split_driver_view *view, uint16_t *held,
+                                              ptrdiff_t slot, const struct virtq_buffer *buffer,
                                               const bool writable)
 {
-    struct virtq_desc *desc = &view->desc[view->head];
+    const size_t unit = sizeof(struct virtq_desc);
+    size_t at = view->head * unit;
     uint64_t addr;
     uint32_t len;
 
     if (VIRTQ_UNLIKELY(!virtq_driver_core_single(&q->core, how, buffer, &addr, &len))) {
         return false;
     }
-    virtq_split_driver_write(desc, how, addr, len, writable ? VIRTQ_DESC_F_WRITE : 0, 0);
-    virtq_split_driver_enter(view, how, buffer, writable ? len : 0u);
+    virtq_shm_store64(&virtq_split_driver_desc(view->desc, &at)->addr, addr, how);
+    virtq_shm_store_fields(&virtq_split_driver_desc(view->desc, &at)->len, len,
+                           writable ? VIRTQ_DESC_F_WRITE : 0, 0, how);
+    /* Where pointers have 64 bits, one offset is for both. */
+    at = unit == sizeof(struct virtq_driver_entry) ? at
+                                                   : view->head * sizeof(struct virtq_driver_entry);
+    virtq_driver_core_entry(view->entries, &at)->cookie = buffer->cookie;
+    virtq_driver_core_note_shape(virtq_driver_core_entry(view->entries, &at), writable ? len : 0u,
+                                 1, 0);
+    virtq_split_driver_offer_next(view, how, held, slot);
+    virtq_split_driver_step(view);
     VIRTQ_APART(writable);
     return true;
 }
@@ -113,7 +157,6 @@ VIRTQ_TEMPLATE bool virtq_split_driver_tabled(const struct virtq_split_driver *q
     virtq_split_driver_write(&view->desc[view->head], how, q->core.tables_addr + offset,
                              count * VIRTQ_TABLE_ENTRY, VIRTQ_DESC_F_INDIRECT, 0);
     virtq_split_driver_enter(view, how, buffer, (uint32_t)bytes);
-    view->room--;
     return true;
 }
 
@@ -180,17 +223,17 @@ VIRTQ_TEMPLATE bool virtq_split_driver_mapped(struct virtq_split_driver *q, unsi
     virtq_split_driver_write(desc, how, run.addr, run.len, readable != 0u ? 0 : VIRTQ_DESC_F_WRITE,
                              0);
     virtq_split_driver_enter(view, how, buffer, readable != 0u ? 0u : run.len);
-    view->room--;
     *error = VIRTQ_OK;
     return true;
 }
 
 /** @brief Places a buffer of one segment. @param q the queue @param how the instance @param view
- * what add looks at @param buffer any buffer, for which there is a free descriptor @return whether
- * it was one, and was placed; else nothing has changed */
+ * what add looks at @param held what slots hold @param slot its slot, counted from there @param
+ * buffer any buffer, for which there is a free descriptor @return whether it was one, and was
+ * placed; else nothing has changed */
 VIRTQ_TEMPLATE bool virtq_split_driver_short(struct virtq_split_driver *q, unsigned how,
-                                             struct virtq_split_driver_view *view,
-                                             const struct virtq_buffer *buffer)
+                                             struct virtq_split_driver_view *view, uint16_t *held,
+                                             ptrdiff_t slot, const struct virtq_buffer *buffer)
 {
     const uint64_t shape = virtq_driver_core_shape(how, buffer);
 
@@ -198,9 +241,10 @@ VIRTQ_TEMPLATE bool virtq_split_driver_short(struct virtq_split_driver *q, unsig
         return false;
     }
     if (VIRTQ_LIKELY(shape == 1u)) {
-        return virtq_split_driver_single(q, how, view, buffer, false);
+        return virtq_split_driver_single(q, how, view, held, slot, buffer, false);
     }
-    return VIRTQ_LIKELY(shape == 0x10000u) && virtq_split_driver_single(q, how, view, buffer, true);
+    return VIRTQ_LIKELY(shape == 0x10000u) &&
+           virtq_split_driver_single(q, how, view, held, slot, buffer, true);
 }
 
 /** @brief Places any buffer. @param q the queue @param how the instance @param view what add looks
@@ -219,7 +263,10 @@ VIRTQ_TEMPLATE int virtq_split_driver_long(struct virtq_split_driver *q, unsigne
     if (plain && VIRTQ_LIKELY(virtq_split_driver_tabled(q, how, view, buffer))) {
         return VIRTQ_OK;
     }
-    if (view->room != 0u && virtq_split_driver_short(q, how, view, buffer)) {
+    if (view->room != 0u &&
+        virtq_split_driver_short(q, how, view, view->heads, (ptrdiff_t)(view->added & view->mask),
+                                 buffer)) {
+        view->added++;
         view->room--;
         return VIRTQ_OK;
     }
@@ -292,14 +339,46 @@ VIRTQ_TEMPLATE int virtq_split_driver_more(struct virtq_split_driver *q, unsigne
                : virtq_split_driver_called_general(q, buffers, count);
 }
 
+/** @brief The loop of an add in the short way: as long as buffers are one segment, and up to the
+ * end of the available ring. @param q the queue @param how the instance @param view what add looks
+ * at
+ * @param buffers them @param count how many, for which there is room; not 0 @param left result:
+ * minus those that are not placed before the end of the ring, for one was no such buffer @return
+ * how many were placed */
+VIRTQ_TEMPLATE uint32_t virtq_split_driver_add_run(struct virtq_split_driver *q, unsigned how,
+                                                   struct virtq_split_driver_view *view,
+                                                   const struct virtq_buffer *buffers,
+                                                   uint32_t count, ptrdiff_t *left)
+{
+    const uint32_t first = view->added & view->mask;
+    const uint32_t slots = view->mask + 1u - first;
+    const uint32_t run = count < slots ? count : slots;
+    uint16_t *end = view->heads + first + run;
+    ptrdiff_t slot;
+
+    VIRTQ_OPAQUE(end);
+    for (slot = -(ptrdiff_t)run; slot != 0; slot++) {
+        if (VIRTQ_UNLIKELY(!virtq_split_driver_short(q, how, view, end, slot, buffers))) {
+            break;
+        }
+        VIRTQ_OPAQUE(view->head);
+        VIRTQ_OPAQUE(slot);
+        buffers++;
+    }
+    *left = slot;
+    view->added += run + (uint32_t)slot;
+    view->room -= run + (uint32_t)slot;
+    return run + (uint32_t)slot;
+}
+
 /** @brief See virtq_driver_add(). @param q the queue @param how the instance @param buffers them
  * @param count how many @return how many were added, or an error */
 VIRTQ_TEMPLATE int virtq_split_driver_add(struct virtq_split_driver *q, unsigned how,
                                           const struct virtq_buffer *buffers, unsigned count)
 {
-    const struct virtq_buffer *buffer = buffers;
     struct virtq_split_driver_view view;
-    unsigned done;
+    unsigned done = 0;
+    ptrdiff_t left = 0;
     uint32_t room;
     int more = 0;
 
@@ -311,16 +390,12 @@ VIRTQ_TEMPLATE int virtq_split_driver_add(struct virtq_split_driver *q, unsigned
      * in the short way. */
     room = count < view.room ? count : view.room;
     virtq_hint_free(view.desc, (uint32_t)view.head, room, view.mask, how);
-    for (const uint32_t end = view.added + room;
-         view.added != end && virtq_split_driver_short(q, how, &view, buffer); buffer++) {
-        VIRTQ_OPAQUE(view.added);
-        VIRTQ_OPAQUE(view.head);
+    while (done != room && left == 0) {
+        done += virtq_split_driver_add_run(q, how, &view, buffers + done, room - done, &left);
     }
-    done = (uint16_t)(view.added - q->added);
-    view.room -= done;
     virtq_split_driver_look_back(q, &view);
     if (VIRTQ_UNLIKELY(done < count)) {
-        more = virtq_split_driver_more(q, how, buffer, count - done);
+        more = virtq_split_driver_more(q, how, buffers + done, count - done);
         done += more > 0 ? (unsigned)more : 0u;
     }
     q->core.unpublished += done;

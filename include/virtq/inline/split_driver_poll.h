@@ -193,51 +193,88 @@ VIRTQ_TEMPLATE void virtq_split_driver_land(struct virtq_driver_entry *entry)
 /** @brief What the loop of a poll changes: local copies, so that no store makes them be loaded
  * again. */
 struct virtq_split_driver_drained {
-    struct virtq_completion *completion; /**< The caller's next one. */
-    uint32_t tail;                       /**< Last free descriptor. */
-    uint32_t room;                       /**< Free descriptors. */
-    uint32_t id;                         /**< Of the element that ended the loop ... */
-    uint32_t len;                        /**< ... and its length. */
+    uint32_t tail; /**< Last free descriptor. */
+    uint32_t room; /**< Free descriptors. */
+    uint32_t id;   /**< Of the element that ended the loop ... */
+    uint32_t len;  /**< ... and its length. */
 };
 
-/** @brief The inner loop: as long as elements are as they should be. Nothing in it is called but a
- * space that has to be, so that all it works on stays in registers. @param q the queue @param how
- * the instance @param view what it changes @param element the first one @param stop end of the
- * completions, no further than the ring's end */
-VIRTQ_TEMPLATE void virtq_split_driver_drain_run(struct virtq_split_driver *q, unsigned how,
-                                                 struct virtq_split_driver_drained *view,
-                                                 const struct virtq_used_elem *element,
-                                                 const struct virtq_completion *stop)
+/** @brief An element by how far it lies before the last one, which the compiler is made to forget:
+ * it would keep the sum in a register as well. @param end behind the last one @param left minus how
+ * many, in units @param unit how many are one: a constant @return the element */
+VIRTQ_TEMPLATE const struct virtq_used_elem *virtq_split_driver_element(
+    const struct virtq_used_elem *end, ptrdiff_t *left, const ptrdiff_t unit)
 {
+    const ptrdiff_t bytes = (ptrdiff_t)sizeof(*end) / unit;
+
+    VIRTQ_OPAQUE(*left);
+    return (const void *)((const unsigned char *)end + *left * bytes);
+}
+
+/** @brief A completion, in the same way. @param end behind the last one @param left as there @param
+ * unit as there @return the completion */
+VIRTQ_TEMPLATE struct virtq_completion *virtq_split_driver_completion(struct virtq_completion *end,
+                                                                      ptrdiff_t *left,
+                                                                      const ptrdiff_t unit)
+{
+    const ptrdiff_t bytes = (ptrdiff_t)sizeof(*end) / unit;
+
+    VIRTQ_OPAQUE(*left);
+    return (void *)((unsigned char *)end + *left * bytes);
+}
+
+/** @brief The inner loop: as long as elements are as they should be. Nothing in it is called but a
+ * space that has to be, so that all it works on stays in registers; and one register, which counts
+ * up to 0, leads through elements and completions. @param q the queue @param how the instance
+ * @param view what it changes @param elements behind the last one that is wanted, no further than
+ * the ring's end @param completions behind the last one @param run how many, not 0 @return how many
+ * were not taken: then the next one is odd */
+VIRTQ_TEMPLATE uint32_t virtq_split_driver_drain_run(struct virtq_split_driver *q, unsigned how,
+                                                     struct virtq_split_driver_drained *view,
+                                                     const struct virtq_used_elem *elements,
+                                                     struct virtq_completion *completions,
+                                                     uint32_t run)
+{
+    const bool whole = sizeof(*completions) % sizeof(*elements) == 0u;
+    const ptrdiff_t unit = whole ? (ptrdiff_t)sizeof(*elements) : 1;
     struct virtq_driver_entry *const entries = q->core.entries;
     uint16_t *const next = q->next;
     const uint32_t mask = q->mask;
+    ptrdiff_t left = -(ptrdiff_t)run * unit;
 
+    VIRTQ_OPAQUE(elements);
+    VIRTQ_OPAQUE(completions);
     do {
+        const struct virtq_used_elem *element = virtq_split_driver_element(elements, &left, unit);
         const uint32_t id = virtq_shm_load32(&element->id, how);
-        const uint32_t len = virtq_shm_load32(&element->len, how);
-        struct virtq_driver_entry *entry;
+        const uint32_t len =
+            virtq_shm_load32(&virtq_split_driver_element(elements, &left, unit)->len, how);
+        size_t at = id * sizeof(*entries);
+        uint32_t slots;
 
         view->id = id;
         view->len = len;
         if (VIRTQ_UNLIKELY(id > mask)) {
-            return;
+            break;
         }
-        entry = &entries[id];
-        if (VIRTQ_UNLIKELY(entry->slots == 0u || len > entry->writable)) {
-            return;
+        slots = virtq_driver_core_entry(entries, &at)->slots;
+        if (VIRTQ_UNLIKELY(slots == 0u) ||
+            VIRTQ_UNLIKELY(len > virtq_driver_core_entry(entries, &at)->writable)) {
+            break;
         }
         if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
             virtq_driver_map_undo(&q->core, (uint16_t)id, len);
         }
-        virtq_driver_core_tell(view->completion, entry, len, id);
-        view->room += entry->slots;
+        virtq_driver_core_tell(virtq_split_driver_completion(completions, &left, unit),
+                               virtq_driver_core_entry(entries, &at), len, id);
+        view->room += slots;
         next[view->tail] = (uint16_t)id;
-        view->tail = id ^ entry->link;
-        virtq_split_driver_land(entry);
-        view->completion++;
-        element++;
-    } while (view->completion != stop);
+        view->tail = id ^ virtq_driver_core_entry(entries, &at)->link;
+        virtq_split_driver_land(virtq_driver_core_entry(entries, &at));
+        VIRTQ_OPAQUE(left);
+        left += unit;
+    } while (left != 0);
+    return (uint32_t)(-left / unit);
 }
 
 /** @brief The loop of a poll. @param q the queue @param how the instance @param completions room
@@ -246,34 +283,33 @@ VIRTQ_TEMPLATE void virtq_split_driver_drain_run(struct virtq_split_driver *q, u
 VIRTQ_TEMPLATE int virtq_split_driver_drain(struct virtq_split_driver *q, unsigned how,
                                             struct virtq_completion *completions, unsigned count)
 {
-    const struct virtq_completion *const last = completions + count;
     const bool full = q->core.room == 0u;
-    struct virtq_split_driver_drained view = {completions, 0, 0, 0, 0};
-    unsigned done;
+    struct virtq_split_driver_drained view = {0, 0, 0, 0};
+    unsigned done = 0;
     int error = VIRTQ_OK;
 
     do {
         const uint32_t start = q->polled & q->mask;
-        const uint32_t run = q->mask + 1u - start;
-        const uint32_t left = (uint32_t)(last - view.completion);
-        const struct virtq_completion *const from = view.completion;
-        const struct virtq_completion *const stop = from + (run < left ? run : left);
+        const uint32_t there = q->mask + 1u - start;
+        const uint32_t run = there < count - done ? there : count - done;
+        uint32_t left;
 
         view.tail = q->tail;
         view.room = q->core.room;
-        virtq_split_driver_drain_run(q, how, &view, q->elements + start, stop);
+        left = virtq_split_driver_drain_run(q, how, &view, q->elements + start + run,
+                                            completions + done + run, run);
+        done += run - left;
         q->tail = (uint16_t)view.tail;
         q->core.room = (uint16_t)view.room;
-        q->polled = (uint16_t)(q->polled + (view.completion - from));
-        if (VIRTQ_UNLIKELY(view.completion != stop)) {
-            error = virtq_split_driver_odd(q, how, view.id, view.len, view.completion);
+        q->polled = (uint16_t)(q->polled + run - left);
+        if (VIRTQ_UNLIKELY(left != 0u)) {
+            error = virtq_split_driver_odd(q, how, view.id, view.len, &completions[done]);
             if (error != VIRTQ_OK) {
                 break;
             }
-            view.completion++;
+            done++;
         }
-    } while (VIRTQ_UNLIKELY(view.completion != last));
-    done = (unsigned)(view.completion - completions);
+    } while (VIRTQ_UNLIKELY(done != count));
     if (VIRTQ_UNLIKELY(full) && done != 0u) {
         q->head = (uint16_t)completions->id;
     }
