@@ -25,6 +25,9 @@
 /** @brief Used elements in a line of 64 bytes. */
 #define VIRTQ_HINT_ELEMENTS 8u
 
+/** @brief Heads that came the last time, from which on the next ones are asked for before they are
+ * known to be there. */
+#define VIRTQ_HINT_AHEAD 16u
 /** @brief Descriptors that are claimed in advance, at most: a caller may offer more than fits. */
 #define VIRTQ_HINT_MAX 64u
 
@@ -98,6 +101,26 @@ VIRTQ_TEMPLATE void virtq_hint_heads(const struct virtq_desc *desc, const uint16
         virtq_hint_read(&desc[virtq_hint_slot(&ring[(at + i) & mask], how) & mask]);
     }
     virtq_hint_read(&desc[last]);
+}
+
+/** @brief Device: the first descriptors of heads that may be available by now, while the index that
+ * will tell is on its way. A driver that keeps the queue busy has filled them; those that it fills
+ * last are left to it. @param desc the table @param slot of the next head @param count as many as
+ * came the last time @param mask queue size - 1 @param how the instance */
+VIRTQ_TEMPLATE void virtq_hint_ahead(const struct virtq_desc *desc, const uint16_t *slot,
+                                     uint32_t count, uint32_t mask, unsigned how)
+{
+    const size_t line = 64;
+    const unsigned char *at;
+
+    if (!virtq_hint_helps(how) || count < VIRTQ_HINT_AHEAD) {
+        return;
+    }
+    at = (const unsigned char *)&desc[virtq_hint_slot(slot, how) & mask];
+    virtq_hint_read(at);
+    virtq_hint_read(at + line);
+    virtq_hint_read(at + 2 * line);
+    virtq_hint_read(at + 3 * line);
 }
 
 /** @brief Driver: used elements that are there. @param elements the ring @param at the first one's

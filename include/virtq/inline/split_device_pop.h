@@ -141,8 +141,14 @@ VIRTQ_TEMPLATE int virtq_split_device_pop(struct virtq_split_device *q, unsigned
         return 0;
     }
     if (there < count) {
-        int fresh = virtq_split_device_look(q, how);
+        const uint32_t burst = q->burst;
+        int fresh;
 
+        /* Once, and not each time that somebody waits here and looks: the driver is writing there.
+         */
+        q->burst = 0;
+        virtq_hint_ahead(q->desc, &q->ring[q->popped & q->mask], burst, q->mask, how);
+        fresh = virtq_split_device_look(q, how);
         if (fresh <= 0) {
             return fresh;
         }
@@ -173,6 +179,7 @@ VIRTQ_TEMPLATE int virtq_split_device_pop(struct virtq_split_device *q, unsigned
         /* Once more: some buffers had no piece, or the ring begins again. */
     } while (VIRTQ_UNLIKELY(done < count && error == VIRTQ_OK && view.piece != view.end));
     q->popped = (uint16_t)(view.ticket >> 16);
+    q->burst = (uint16_t)done;
     q->core.ticket = view.ticket;
     virtq_device_core_popped(&q->core, done, chains, done, (uint32_t)(view.piece - pieces));
     return VIRTQ_LIKELY(error >= 0) ? (int)done : virtq_split_device_stopped(q, done, error);

@@ -25,6 +25,7 @@ struct virtq_split_device {
     uint16_t seen;                    /**< Available index as last read and checked. */
     uint16_t pushed;                  /**< Used index, unpublished elements included. */
     uint16_t published;               /**< Used index as the driver sees it. */
+    uint16_t burst;                   /**< Buffers of the latest pop, until the next one. */
     bool plain; /**< Whether the latest pop met nothing but plain descriptors. */
 };
 
