@@ -208,7 +208,8 @@ VIRTQ_TEMPLATE const struct virtq_used_elem *virtq_split_driver_element(
     const ptrdiff_t bytes = (ptrdiff_t)sizeof(*end) / unit;
 
     VIRTQ_OPAQUE(*left);
-    return (const void *)((const unsigned char *)end + *left * bytes);
+    return (const struct virtq_used_elem *)(const void *)((const unsigned char *)end +
+                                                          *left * bytes);
 }
 
 /** @brief A completion, in the same way. @param end behind the last one @param left as there @param
@@ -220,7 +221,7 @@ VIRTQ_TEMPLATE struct virtq_completion *virtq_split_driver_completion(struct vir
     const ptrdiff_t bytes = (ptrdiff_t)sizeof(*end) / unit;
 
     VIRTQ_OPAQUE(*left);
-    return (void *)((unsigned char *)end + *left * bytes);
+    return (struct virtq_completion *)(void *)((unsigned char *)end + *left * bytes);
 }
 
 /** @brief The inner loop: as long as elements are as they should be. Nothing in it is called but a
