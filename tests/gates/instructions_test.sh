@@ -30,14 +30,14 @@ check() {
 }
 
 check driver split inline 1 60
-check driver packed inline 1 84
+check driver packed inline 1 82
 check device split inline 1 54
 check device packed inline 1 68
 check driver split library 1 62
-check driver packed library 1 87
+check driver packed library 1 85
 check device split library 1 56
 check device packed library 1 70
 check driver split inline 4 183
-check driver packed inline 4 196
+check driver packed inline 4 190
 check device split inline 4 173
 check device packed inline 4 180

@@ -29,7 +29,8 @@
 struct virtq_driver_entry {
     void *cookie;   /**< The caller's. */
     uint16_t slots; /**< Ring descriptors; 0: not outstanding. */
-    uint16_t link;  /**< Split: its last descriptor ^ its head: 0 for one. Packed: next free id. */
+    uint16_t link;  /**< Split: its last descriptor ^ its head: 0 for one. Packed: next free id,
+                       while this one is free. */
     uint32_t
         writable; /**< Bytes the device may write, saturated: what a used length is clamped to. */
 };

@@ -19,6 +19,7 @@ struct virtq_packed_driver_view {
     struct virtq_place added;           /**< Where the next buffer goes. */
     uint32_t size;                      /**< Queue size. */
     size_t id;                          /**< First free id. */
+    size_t step;                        /**< From it to the next one, as it was the last time. */
     uint32_t room;                      /**< Free descriptors. */
 };
 
@@ -33,6 +34,7 @@ VIRTQ_TEMPLATE void virtq_packed_driver_look_at(const struct virtq_packed_driver
     view->added = virtq_place_of(q->added, virtq_position_available(q->added));
     view->size = q->core.size;
     view->id = q->id;
+    view->step = q->core.entries[q->id].link - view->id;
     view->room = q->core.room;
 }
 
@@ -45,30 +47,52 @@ VIRTQ_TEMPLATE void virtq_packed_driver_look_back(struct virtq_packed_driver *q,
     q->core.room = (uint16_t)view->room;
 }
 
+/** @brief Takes the first free id. Ids come back as a stack, so they mostly go up or down by one as
+ * they did before: the processor guesses so, and need not wait for one link after the other. @param
+ * view what add looks at @param entry of that id @param guess a constant: not where so much is done
+ * for each buffer that the link has come long since */
+VIRTQ_TEMPLATE void virtq_packed_driver_step(struct virtq_packed_driver_view *view,
+                                             const struct virtq_driver_entry *entry,
+                                             const bool guess)
+{
+    size_t after = view->id + view->step;
+
+    if (!guess) {
+        view->id = entry->link;
+        return;
+    }
+    VIRTQ_OPAQUE(after);
+    if (VIRTQ_UNLIKELY(entry->link != (uint16_t)after)) {
+        /* Keeps the compiler from selecting without a branch. */
+        __asm__ __volatile__("" : "+r"(entry));
+        after = entry->link;
+        view->step = after - view->id;
+    }
+    view->id = after;
+}
+
 /** @brief Makes a buffer of one ring descriptor available, but for the first unpublished one, and
  * puts it into the books; the caller counts the room. @param q the queue @param how the instance
  * @param view what add looks at
  * @param buffer the buffer @param flags of its descriptor @param writable bytes the device may
- * write
- */
+ * write @param guess see virtq_packed_driver_step() */
 VIRTQ_TEMPLATE void virtq_packed_driver_enter(struct virtq_packed_driver *q, unsigned how,
                                               struct virtq_packed_driver_view *view,
                                               const struct virtq_buffer *buffer, uint32_t flags,
-                                              uint32_t writable)
+                                              uint32_t writable, const bool guess)
 {
-    const size_t id = view->id;
-    struct virtq_driver_entry *entry = &view->entries[id];
     struct pvirtq_desc *desc = &view->desc[view->added.offset];
-    const uint16_t next = entry->link;
+    size_t at = view->id * sizeof(struct virtq_driver_entry);
 
     if (VIRTQ_UNLIKELY(desc == view->held)) {
         q->published_flags = (uint16_t)flags;
     } else {
         virtq_shm_store16(&desc->flags, (uint16_t)flags, how);
     }
-    view->ids[view->added.offset] = (uint16_t)id;
-    view->id = next;
-    virtq_driver_core_note(entry, buffer->cookie, writable, 1, next);
+    view->ids[view->added.offset] = (uint16_t)view->id;
+    virtq_packed_driver_step(view, virtq_driver_core_entry(view->entries, &at), guess);
+    virtq_driver_core_entry(view->entries, &at)->cookie = buffer->cookie;
+    virtq_driver_core_note_shape(virtq_driver_core_entry(view->entries, &at), writable, 1, 0);
     virtq_place_step(&view->added, 1, view->size);
 }
 
@@ -91,7 +115,7 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_single(struct virtq_packed_driver *q, un
         return false;
     }
     virtq_packed_driver_write(desc, how, addr, len, (uint16_t)view->id);
-    virtq_packed_driver_enter(q, how, view, buffer, flags, writable ? len : 0u);
+    virtq_packed_driver_enter(q, how, view, buffer, flags, writable ? len : 0u, true);
     VIRTQ_APART(writable);
     return true;
 }
@@ -118,7 +142,7 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_tabled(struct virtq_packed_driver *q, un
     virtq_packed_driver_write(&view->desc[view->added.offset], how, q->core.tables_addr + offset,
                               count * VIRTQ_TABLE_ENTRY, (uint16_t)view->id);
     virtq_packed_driver_enter(q, how, view, buffer, view->added.bits | VIRTQ_DESC_F_INDIRECT,
-                              (uint32_t)bytes);
+                              (uint32_t)bytes, false);
     view->room--;
     return true;
 }
@@ -186,7 +210,7 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_mapped(struct virtq_packed_driver *q, un
     virtq_packed_driver_enter(q, how, view, buffer,
                               view->added.bits |
                                   (readable != 0u ? 0u : (uint32_t)VIRTQ_DESC_F_WRITE),
-                              readable != 0u ? 0u : run.len);
+                              readable != 0u ? 0u : run.len, false);
     view->room--;
     *error = VIRTQ_OK;
     return true;

@@ -142,6 +142,7 @@ VIRTQ_TEMPLATE int virtq_packed_driver_take_ordered(struct virtq_packed_driver *
         return VIRTQ_EBROKEN;
     }
     q->oldest = id + 1u == q->core.size ? 0u : (uint16_t)(id + 1u);
+    q->core.entries[id].link = q->oldest;
     return 1;
 }
 
@@ -198,6 +199,16 @@ VIRTQ_COLD int virtq_packed_driver_odd(struct virtq_packed_driver *q, unsigned h
     return error;
 }
 
+/** @brief A buffer is no longer outstanding, and its id is the first free one, in one store. @param
+ * entry its entry @param after the free id that was first until now */
+VIRTQ_TEMPLATE void virtq_packed_driver_land(struct virtq_driver_entry *entry, uint32_t after)
+{
+    const uint32_t word = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? after << 16 : after;
+
+    __builtin_memcpy((unsigned char *)entry + offsetof(struct virtq_driver_entry, slots), &word,
+                     sizeof(word));
+}
+
 /** @brief What the loop of a poll changes: local copies, so that no store makes them be loaded
  * again. */
 struct virtq_packed_driver_drained {
@@ -227,10 +238,10 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_drain_run(struct virtq_packed_driver *q,
         /* B11, partner B10 of the device: flags before id, length and data. P2: both bits are our
          * wrap counter. */
         const uint32_t flags = virtq_shm_load16_acquire(&desc->flags, how);
-        struct virtq_driver_entry *entry;
         uint32_t slots;
         uint32_t id;
         uint32_t len;
+        size_t at;
 
         if ((flags & both) != view->place.bits) {
             return false;
@@ -241,19 +252,19 @@ VIRTQ_TEMPLATE bool virtq_packed_driver_drain_run(struct virtq_packed_driver *q,
         if (VIRTQ_UNLIKELY(id >= size)) {
             return true;
         }
-        entry = &entries[id];
-        slots = entry->slots;
-        if (VIRTQ_UNLIKELY(slots == 0u || len > entry->writable)) {
+        at = id * sizeof(*entries);
+        slots = virtq_driver_core_entry(entries, &at)->slots;
+        if (VIRTQ_UNLIKELY(slots == 0u) ||
+            VIRTQ_UNLIKELY(len > virtq_driver_core_entry(entries, &at)->writable)) {
             return true;
         }
         if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
             virtq_driver_map_undo(&q->core, (uint16_t)id, len);
         }
-        virtq_driver_core_tell(view->completion, entry, len, id);
+        virtq_driver_core_tell(view->completion, virtq_driver_core_entry(entries, &at), len, id);
         view->completion++;
         view->room += slots;
-        entry->slots = 0;
-        entry->link = (uint16_t)view->free_id;
+        virtq_packed_driver_land(virtq_driver_core_entry(entries, &at), view->free_id);
         view->free_id = id;
         /* P5: one used descriptor stands for the whole list; the next one is behind it. A guess
          * that lists are of one descriptor lets the next one be looked at before the entry has told
