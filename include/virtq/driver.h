@@ -166,8 +166,8 @@ VIRTQ_API void virtq_driver_disable_notify(struct virtq_driver *driver);
  * @param driver a queue
  * @param cookie result: the buffer's cookie, untouched if there is none; its mapping is undone with
  * nothing copied back
- * @return 1, or 0 when none is outstanding. From the first one on nothing can be added before
- * virtq_driver_reset(). Owner's thread. */
+ * @return 1, or 0 when none is outstanding. From the first one on nothing can be added, and nothing
+ * polled, before virtq_driver_reset(). Owner's thread. */
 VIRTQ_API VIRTQ_MUST_CHECK int virtq_driver_detach(struct virtq_driver *driver, void **cookie);
 
 /** @brief Starts anew with the same ring, once the device has finished its reset of the queue.

@@ -67,6 +67,34 @@ DriverTest(split_driver_state, r1_between_detach_and_reset_nothing_can_be_added)
     expect_fresh(r);
 }
 
+DriverTest(split_driver_state, r1_between_detach_and_reset_nothing_comes_back_otherwise)
+{
+    void *cookie;
+    uint16_t heads[3];
+
+    rig_open(r, 8, MEMORY_BASIC);
+    for (unsigned i = 0; i < 3; i++) {
+        heads[i] = rig_send(r, i);
+    }
+    wire_use(r->w, heads[1], 0);
+    wire_use(r->w, heads[2], 0);
+    /* The second element has been seen by then, and not taken. */
+    cr_assert_eq((uintptr_t)rig_poll(r).cookie, 1u);
+    cr_assert_eq(r->calls->detach(&r->q, &cookie), 1);
+    cr_assert_eq((uintptr_t)cookie, 0u);
+    cr_assert_eq(rig_poll_none(r), 0);
+    wire_use(r->w, heads[0], 0);
+    cr_assert_eq(rig_poll_none(r), 0);
+    cr_assert_eq(rig_room(r), 0u);
+    cr_assert_eq(rig_outstanding(r), 0u);
+    cr_assert_eq(rig_try(r, 1, 0, 3), VIRTQ_EFULL);
+    cr_assert_eq(r->calls->detach(&r->q, &cookie), 1);
+    cr_assert_eq((uintptr_t)cookie, 2u);
+    cr_assert_eq(r->calls->detach(&r->q, &cookie), 0);
+    cr_assert_eq(r->calls->reset(&r->q), 0);
+    expect_fresh(r);
+}
+
 DriverTest(split_driver_state, r1_a_reset_puts_indices_suppression_and_faults_to_their_start)
 {
     void *cookie;

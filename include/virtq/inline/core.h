@@ -27,8 +27,10 @@ enum virtq_core_flag {
     VIRTQ_CORE_QUIESCED = 256,         /**< Device: pop gives nothing. */
     VIRTQ_CORE_SILENT = 512,           /**< Own notifications are switched off already. */
     VIRTQ_CORE_TRANSLATED = 1024,      /**< Device: the ring goes through the space. */
-    VIRTQ_CORE_BATCHES = 2048          /**< Driver: the space is told of buffers that come back
+    VIRTQ_CORE_BATCHES = 2048,         /**< Driver: the space is told of buffers that come back
                                           together. */
+    VIRTQ_CORE_DETACHED = 4096         /**< Driver: the ring shows buffers that are the caller's
+                                          again. */
 };
 
 /** @brief A number of entries since the last test after which the test cannot be exact, so it says

@@ -176,8 +176,8 @@ VIRTQ_TEMPLATE bool virtq_driver_map_batches(const struct virtq_driver_core *cor
 VIRTQ_TEMPLATE bool virtq_driver_map_closely(const struct virtq_driver_core *core, unsigned how)
 {
     const bool called = (how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED;
-    const uint32_t reasons =
-        (uint32_t)VIRTQ_CORE_IN_ORDER | (called ? (uint32_t)VIRTQ_CORE_BATCHES : 0u);
+    const uint32_t reasons = (uint32_t)VIRTQ_CORE_IN_ORDER | (uint32_t)VIRTQ_CORE_DETACHED |
+                             (called ? (uint32_t)VIRTQ_CORE_BATCHES : 0u);
 
     return (core->flags & reasons) != 0u;
 }

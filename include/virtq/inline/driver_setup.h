@@ -253,7 +253,7 @@ VIRTQ_INLINE void virtq_driver_setup_start(struct virtq_driver_core *core, uint1
     core->unpublished = 0;
     core->untested = 0;
     core->detach = 0;
-    core->flags &= ~(uint32_t)VIRTQ_CORE_SILENT;
+    core->flags &= ~((uint32_t)VIRTQ_CORE_SILENT | (uint32_t)VIRTQ_CORE_DETACHED);
     core->fault = (struct virtq_fault){(uint32_t)VIRTQ_REASON_NONE, 0, 0};
 }
 
@@ -278,6 +278,7 @@ VIRTQ_INLINE int virtq_driver_setup_detach(struct virtq_driver_core *core, unsig
         core->room = 0;
         core->outstanding = 0;
         core->unpublished = 0;
+        core->flags |= VIRTQ_CORE_DETACHED;
         return 1;
     }
     core->detach = 0;

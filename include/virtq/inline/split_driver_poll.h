@@ -36,6 +36,9 @@ VIRTQ_TEMPLATE int virtq_split_driver_look(struct virtq_split_driver *q, unsigne
 
     virtq_barrier_read(how);
     if (VIRTQ_UNLIKELY(fresh > q->core.outstanding)) {
+        if ((q->core.flags & VIRTQ_CORE_DETACHED) != 0u) {
+            return 0;
+        }
         return virtq_driver_core_break(&q->core, VIRTQ_REASON_QUEUE_INDEX, q->polled, used);
     }
     q->seen = used;
@@ -145,6 +148,10 @@ VIRTQ_TEMPLATE int virtq_split_driver_drain_closely(struct virtq_split_driver *q
     unsigned done = 0;
     int error = VIRTQ_OK;
 
+    if ((q->core.flags & VIRTQ_CORE_DETACHED) != 0u) {
+        /* R1: seen before the first detach; detaching gives the rest back. */
+        return 0;
+    }
     if (batched) {
         virtq_driver_map_batch(&q->core, 1);
     }
