@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The device end of a split queue takes buffers: S1, S3 to S6, S8, unpop. */
 #include "device_rig.h"
+#include "support/guarded.h"
 
 /* ---- S1 ---- */
 
@@ -232,6 +233,36 @@ DeviceTest(split_device, s8_what_is_in_flight_counts)
     wire_put(r->w->avail + 2, 2, 65534 + 5, false);
     cr_assert_eq(rig_pop(r, 3), VIRTQ_EBROKEN);
     cr_assert_eq(rig_fault(r).reason, (uint32_t)VIRTQ_REASON_QUEUE_INDEX);
+}
+
+/* A device that took many looks at the next head before it knows that there is one. */
+DeviceTest(split_device, a_head_that_is_looked_at_before_its_time_lies_in_the_ring)
+{
+    enum { SIZE = 32, MANY = 16, AVAIL = SIZE * 2 + 6 };
+    const struct virtq_state state = {VIRTQ_FORMAT_SPLIT, SIZE, SIZE, SIZE, 0};
+
+    rig_prepare(r, SIZE, MEMORY_BASIC, SIZE);
+    r->w->avail = guarded_alloc(AVAIL);
+    wire_put(r->w->avail + 2, 2, SIZE, false);
+    r->config.areas.driver = r->w->avail;
+    cr_assert_eq(r->calls->init(&r->q, r->memory, r->memory_size, &r->config), 0);
+    cr_assert_eq(r->calls->restore(&r->q, &state), 0);
+    for (unsigned round = 0; round < 6; round++) {
+        const unsigned first = round * MANY % SIZE;
+
+        for (unsigned k = 0; k < MANY; k++) {
+            rig_offer(r, first + k, 8);
+        }
+        cr_assert_eq(rig_pop(r, SIZE), MANY);
+        for (unsigned k = 0; k < MANY; k++) {
+            cr_assert_eq(r->chains[k].id, first + k);
+            rig_return(r, r->chains[k].id, 8);
+        }
+        /* Now nothing is there; what the next slot holds is no head at all. */
+        wire_put(wire_avail_at(r->w, wire_avail_idx(r->w)), 2, 0xffff, false);
+        cr_assert_eq(rig_pop(r, SIZE), 0);
+    }
+    guarded_free(r->w->avail, AVAIL);
 }
 
 /* ---- Unpop ---- */
