@@ -341,10 +341,9 @@ VIRTQ_TEMPLATE int virtq_split_driver_more(struct virtq_split_driver *q, unsigne
 
 /** @brief The loop of an add in the short way: as long as buffers are one segment, and up to the
  * end of the available ring. @param q the queue @param how the instance @param view what add looks
- * at
- * @param buffers them @param count how many, for which there is room; not 0 @param left result:
- * minus those that are not placed before the end of the ring, for one was no such buffer @return
- * how many were placed */
+ * at @param buffers them @param count how many, for which there is room; not 0 @param left result:
+ * 0 if all of them were placed up to the end of the ring; else the next one is no such buffer, and
+ * this is minus how many were not @return how many were placed */
 VIRTQ_TEMPLATE uint32_t virtq_split_driver_add_run(struct virtq_split_driver *q, unsigned how,
                                                    struct virtq_split_driver_view *view,
                                                    const struct virtq_buffer *buffers,
