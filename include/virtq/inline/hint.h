@@ -28,6 +28,7 @@
 /** @brief Heads that came the last time, from which on the next ones are asked for before they are
  * known to be there. */
 #define VIRTQ_HINT_AHEAD 16u
+
 /** @brief Descriptors that are claimed in advance, at most: a caller may offer more than fits. */
 #define VIRTQ_HINT_MAX 64u
 
