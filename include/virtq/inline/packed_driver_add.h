@@ -64,7 +64,7 @@ VIRTQ_TEMPLATE void virtq_packed_driver_step(struct virtq_packed_driver_view *vi
     VIRTQ_OPAQUE(after);
     if (VIRTQ_UNLIKELY(entry->link != (uint16_t)after)) {
         /* Keeps the compiler from selecting without a branch. */
-        __asm__ __volatile__("" : "+r"(entry));
+        VIRTQ_OPAQUE(entry);
         after = entry->link;
         view->step = after - view->id;
     }

@@ -75,7 +75,7 @@ VIRTQ_TEMPLATE void virtq_split_driver_step(struct virtq_split_driver_view *view
     view->head = after;
     if (VIRTQ_UNLIKELY(view->next[after - 1u] != (uint16_t)after)) {
         /* Keeps the compiler from selecting without a branch. */
-        __asm__ __volatile__("" : "+r"(after));
+        VIRTQ_OPAQUE(after);
         view->head = view->next[after - 1u];
     }
 }
