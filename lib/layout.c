@@ -2,6 +2,7 @@
 #include "virtq/layout.h"
 
 #include "virtq/error.h"
+#include "virtq/split.h"
 
 static uint64_t round_up(uint64_t value, uint64_t align)
 {
@@ -38,8 +39,10 @@ VIRTQ_API int virtq_layout_init(enum virtq_format format, uint32_t size,
         layout->size = at + 2u * line;
     } else if (format == VIRTQ_FORMAT_SPLIT && is_power_of_two(size)) {
         layout->descriptor = area(0, n * 16u, 16);
+        /* Flags and index are the last bytes of a line, and slots and elements begin the next. */
+        at += line - sizeof(struct virtq_avail);
         layout->driver = area(at, n * 2u + 6u, 2);
-        at = round_up(at + layout->driver.size, line);
+        at = round_up(at + layout->driver.size, line) + line - sizeof(struct virtq_used);
         layout->device = area(at, n * 8u + 6u, 4);
         layout->size = round_up(at + layout->device.size, line);
     } else {

@@ -41,6 +41,11 @@ struct virtq_layout {
 /** @brief Lays a queue out for VIRTIO_F_VERSION_1: each area aligned as the specification asks, and
  * on cache lines of its own so that the two ends do not fight over one.
  *
+ * In a split queue the slots of the available ring and the elements of the used ring begin a line,
+ * with flags and index at the end of the one before: the line that tells of a burst is none of
+ * those that carry it, and a burst of 32 has lines that no other burst has. The driver and device
+ * areas' offsets therefore are no multiples of a line.
+ *
  * @param format an enum virtq_format
  * @param size   descriptors: split a power of two, packed any number, 1 to 32768
  * @param layout result; untouched on error
