@@ -103,6 +103,23 @@ PairTest(core_driver_batch, a_buffer_that_was_not_added_changed_nothing)
     }
 }
 
+PairTest(core_driver_batch, a_segment_of_length_0_is_the_callers_mistake_in_every_space)
+{
+    for (unsigned options = 0; options < 8; options++) {
+        pair_open(p, 4, 0, options); /* Each PAIR_SPACE, with tables and without. */
+        for (unsigned count = 1; count <= 4; count++) {
+            for (unsigned empty = 0; empty < count; empty++) {
+                const struct virtq_buffer buffer =
+                    pair_buffer(p, 0, count / 2, count - count / 2, 1);
+
+                p->segments[0][empty].len = 0;
+                add_refuses(p, &buffer, VIRTQ_EINVAL);
+            }
+        }
+        pair_close(p);
+    }
+}
+
 PairTest(core_driver_batch, what_the_space_says_to_a_buffer_add_says)
 {
     static const int errors[] = {VIRTQ_ENOMEM, VIRTQ_EFAULT, VIRTQ_ETOOBIG};

@@ -185,7 +185,8 @@ VIRTQ_TEMPLATE const unsigned char *virtq_driver_core_items(
  * @param core the queue @param how the instance @param item the run, or the segment it is computed
  * from @param premapped whether the caller's segments are device addresses @param addr result
  * @param len result: bytes
- * @return 0, or VIRTQ_EFAULT for a bar segment outside the region */
+ * @return 0; VIRTQ_EFAULT for a bar segment outside the region, VIRTQ_EINVAL for
+ * an empty one (elsewhere the caller of this looks whether it is) */
 VIRTQ_TEMPLATE int virtq_driver_core_item(const struct virtq_driver_core *core, unsigned how,
                                           const unsigned char *item, bool premapped, uint64_t *addr,
                                           uint32_t *len)
@@ -212,7 +213,7 @@ VIRTQ_TEMPLATE int virtq_driver_core_item(const struct virtq_driver_core *core, 
         uint64_t span = core->linear.last - core->linear.first;
 
         if (VIRTQ_UNLIKELY(offset > span || (uint64_t)*len - 1u > span - offset)) {
-            return VIRTQ_EFAULT;
+            return *len == 0u ? VIRTQ_EINVAL : VIRTQ_EFAULT;
         }
     }
     return VIRTQ_OK;

@@ -50,10 +50,10 @@ VIRTQ_TEMPLATE int virtq_driver_table_part(const struct virtq_driver_core *core,
         uint64_t addr;
         uint64_t bytes;
         uint32_t len;
+        const int error = virtq_driver_core_item(core, how, item, source->premapped, &addr, &len);
 
-        if (VIRTQ_UNLIKELY(virtq_driver_core_item(core, how, item, source->premapped, &addr,
-                                                  &len) != VIRTQ_OK)) {
-            return VIRTQ_EFAULT;
+        if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
+            return error;
         }
         if (VIRTQ_UNLIKELY(len == 0u)) {
             return VIRTQ_EINVAL;

@@ -126,11 +126,12 @@ VIRTQ_TEMPLATE int virtq_packed_driver_list(struct virtq_packed_driver *q, unsig
         struct pvirtq_desc *desc = &q->desc[virtq_position_offset(position)];
         uint64_t addr;
         uint32_t len;
+        int error;
 
         *end = position;
-        if (VIRTQ_UNLIKELY(virtq_driver_core_run(&q->core, how, source, k, &addr, &len) !=
-                           VIRTQ_OK)) {
-            return VIRTQ_EFAULT;
+        error = virtq_driver_core_run(&q->core, how, source, k, &addr, &len);
+        if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
+            return error;
         }
         if (VIRTQ_UNLIKELY(len == 0u)) {
             return VIRTQ_EINVAL;

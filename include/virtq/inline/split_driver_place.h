@@ -39,10 +39,11 @@ VIRTQ_TEMPLATE int virtq_split_driver_chain(struct virtq_split_driver *q, unsign
         uint16_t flags = k < source->readable ? 0 : VIRTQ_DESC_F_WRITE;
         uint64_t addr;
         uint32_t len;
+        int error;
 
-        if (VIRTQ_UNLIKELY(virtq_driver_core_run(&q->core, how, source, k, &addr, &len) !=
-                           VIRTQ_OK)) {
-            return VIRTQ_EFAULT;
+        error = virtq_driver_core_run(&q->core, how, source, k, &addr, &len);
+        if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
+            return error;
         }
         if (VIRTQ_UNLIKELY(len == 0u)) {
             return VIRTQ_EINVAL;
