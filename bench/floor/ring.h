@@ -11,16 +11,19 @@
 #define FLOOR_LINE 64
 #define FLOOR_FUNCTION __attribute__((noinline))
 
-/* In each, the two sides' own words lie on lines of their own, and so does what neither changes. */
+/* In each, the two sides' own words lie on lines of their own, and so does what neither changes.
+ * The rings of a split queue begin a line, as virtq_layout_init() has them. */
 struct floor_split {
     _Alignas(FLOOR_LINE) struct virtq_desc desc[BENCH_RING_SIZE];
     _Alignas(FLOOR_LINE) struct {
+        unsigned char before[FLOOR_LINE - 4];
         uint16_t flags;
         uint16_t idx;
         uint16_t ring[BENCH_RING_SIZE];
         uint16_t used_event;
     } avail;
     _Alignas(FLOOR_LINE) struct {
+        unsigned char before[FLOOR_LINE - 4];
         uint16_t flags;
         uint16_t idx;
         struct virtq_used_elem ring[BENCH_RING_SIZE];
