@@ -29,7 +29,8 @@
  * known to be there. */
 #define VIRTQ_HINT_AHEAD 16u
 
-/** @brief Descriptors that are claimed in advance, at most: a caller may offer more than fits. */
+/** @brief Descriptors or elements that are claimed in advance, at most: a caller may offer more
+ * than fits. */
 #define VIRTQ_HINT_MAX 64u
 
 /** @brief Whether an instance's ring lies in ordinary memory. @param how the instance @return a
@@ -131,6 +132,21 @@ VIRTQ_TEMPLATE void virtq_hint_elements(const struct virtq_used_elem *elements, 
 {
     for (uint32_t i = 0; virtq_hint_helps(how) && i < count; i += VIRTQ_HINT_ELEMENTS) {
         virtq_hint_read(&elements[(at + i) & mask]);
+    }
+}
+
+/** @brief Device: used elements that are about to be written. @param elements the ring @param at
+ * the first one's index @param count how many @param mask queue size - 1 @param how the instance */
+VIRTQ_TEMPLATE void virtq_hint_claim(const struct virtq_used_elem *elements, uint32_t at,
+                                     uint32_t count, uint32_t mask, unsigned how)
+{
+    /* The only line of a few elements is claimed by writing them. */
+    if (!virtq_hint_helps(how) || count <= VIRTQ_HINT_ELEMENTS) {
+        return;
+    }
+    count = count < VIRTQ_HINT_MAX ? count : VIRTQ_HINT_MAX;
+    for (uint32_t i = 0; i < count; i += VIRTQ_HINT_ELEMENTS) {
+        virtq_hint_write(&elements[(at + i) & mask]);
     }
 }
 

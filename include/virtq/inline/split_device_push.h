@@ -7,6 +7,7 @@
 #ifndef VIRTQ_INLINE_SPLIT_DEVICE_PUSH_H
 #define VIRTQ_INLINE_SPLIT_DEVICE_PUSH_H
 
+#include "hint.h"
 #include "split_device_queue.h"
 
 /** @brief Writes one used element. @param element where @param how the instance @param used head
@@ -75,6 +76,7 @@ VIRTQ_TEMPLATE int virtq_split_device_push(struct virtq_split_device *q, unsigne
     if (VIRTQ_UNLIKELY((q->core.flags & VIRTQ_CORE_IN_ORDER) != 0u)) {
         return virtq_device_core_hold(&q->core, used, count);
     }
+    virtq_hint_claim(q->elements, at, count, q->mask, how);
     while (done != count && left == 0) {
         done += virtq_split_device_push_run(q, how, used + done, count - done, at + done, &left);
     }

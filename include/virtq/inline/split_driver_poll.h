@@ -350,8 +350,6 @@ VIRTQ_TEMPLATE int virtq_split_driver_poll(struct virtq_split_driver *q, unsigne
         int fresh = virtq_split_driver_look(q, how);
 
         if (fresh <= 0) {
-            /* Who waits here looks again, and the first line comes meanwhile. */
-            virtq_hint_elements(q->elements, q->polled, 1, q->mask, how);
             return fresh;
         }
         there = (unsigned)fresh;
