@@ -329,6 +329,8 @@ VIRTQ_INLINE void virtq_split_driver_start(struct virtq_split_driver *q)
     q->mask = (uint16_t)(q->core.size - 1u);
     q->head = 0;
     q->tail = (uint16_t)(q->core.size - 1u);
+    q->tail = q->tail < VIRTQ_SPLIT_DRIVER_ROUND ? q->tail : VIRTQ_SPLIT_DRIVER_ROUND - 1u;
+    q->spare = (uint16_t)(q->mask - q->tail);
     q->added = 0;
     q->published = 0;
     q->polled = 0;

@@ -18,9 +18,10 @@ VIRTQ_TEMPLATE void virtq_split_driver_free(struct virtq_split_driver *q, uint16
     struct virtq_driver_entry *entry = &q->core.entries[id];
 
     if (!in_order) {
+        q->head = virtq_split_driver_dry(q) ? id : q->head;
         q->next[q->tail] = id;
         q->tail = id ^ entry->link;
-        q->head = q->core.room == 0u ? id : q->head;
+        virtq_split_driver_close(q);
     }
     q->core.room = (uint16_t)(q->core.room + entry->slots);
     entry->slots = 0;
@@ -291,7 +292,7 @@ VIRTQ_TEMPLATE uint32_t virtq_split_driver_drain_run(struct virtq_split_driver *
 VIRTQ_TEMPLATE int virtq_split_driver_drain(struct virtq_split_driver *q, unsigned how,
                                             struct virtq_completion *completions, unsigned count)
 {
-    const bool full = q->core.room == 0u;
+    const bool dry = virtq_split_driver_dry(q);
     struct virtq_split_driver_drained view = {0, 0, 0, 0};
     unsigned done = 0;
     int error = VIRTQ_OK;
@@ -318,9 +319,10 @@ VIRTQ_TEMPLATE int virtq_split_driver_drain(struct virtq_split_driver *q, unsign
             done++;
         }
     } while (VIRTQ_UNLIKELY(done != count));
-    if (VIRTQ_UNLIKELY(full) && done != 0u) {
+    if (VIRTQ_UNLIKELY(dry) && done != 0u) {
         q->head = (uint16_t)completions->id;
     }
+    virtq_split_driver_close(q);
     q->core.outstanding -= done;
     q->core.counters.used += done;
     return done != 0u ? (int)done : error;

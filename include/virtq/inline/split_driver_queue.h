@@ -10,6 +10,9 @@
 #include "../split.h"
 #include "driver_map.h"
 
+/** @brief Descriptors that go round at first; twice as many whenever they are not enough. */
+#define VIRTQ_SPLIT_DRIVER_ROUND 16u
+
 /** @brief The driver end of a split queue. */
 struct virtq_split_driver {
     struct virtq_driver_core core;    /**< What is the same for both formats. */
@@ -22,9 +25,13 @@ struct virtq_split_driver {
     uint16_t *heads; /**< Private: what the available ring holds. */
     uint16_t mask;   /**< Queue size - 1. */
     uint16_t head;   /**< First free descriptor, if there is one. */
-    uint16_t tail; /**< Last free descriptor. What is freed goes behind it, so that heads come round
-                      in ring order and the available ring need not be written anew. */
-    uint16_t added;     /**< Available index, unpublished buffers included. */
+    uint16_t tail;   /**< Last free descriptor of those that go round. What is freed goes behind it,
+                        so   that heads come round in ring order and the available ring need not be
+                        written   anew. */
+    uint16_t spare; /**< Descriptors at the table's end that do not go round: few buffers in a large
+                       queue then take few cache lines. As those that do are a power of two, a slot
+                       of the available ring gets the same head again. */
+    uint16_t added; /**< Available index, unpublished buffers included. */
     uint16_t published; /**< Available index as the device sees it. */
     uint16_t polled;    /**< Used index up to which buffers were taken back. */
     uint16_t seen;      /**< Used index as last read and checked. */
@@ -46,6 +53,36 @@ VIRTQ_TEMPLATE uint16_t *virtq_split_driver_used_event(const struct virtq_split_
 VIRTQ_TEMPLATE uint16_t *virtq_split_driver_avail_event(const struct virtq_split_driver *q)
 {
     return (uint16_t *)(void *)&q->elements[q->core.size];
+}
+
+/** @brief More descriptors are in use than go round: lets as many go round as it takes. Those that
+ * are free now were not used before, and follow one another. @param q the queue */
+VIRTQ_COLD void virtq_split_driver_widen(struct virtq_split_driver *q)
+{
+    uint32_t round = q->core.size - q->spare;
+
+    while (q->core.room < q->core.size - round) {
+        round *= 2u;
+    }
+    q->spare = (uint16_t)(q->core.size - round);
+    q->tail = (uint16_t)(round - 1u);
+}
+
+/** @brief Before descriptors are freed. @param q the queue @return whether none of those that go
+ * round is free: then what is freed first comes next */
+VIRTQ_TEMPLATE bool virtq_split_driver_dry(struct virtq_split_driver *q)
+{
+    if (VIRTQ_UNLIKELY(q->core.room < q->spare)) {
+        virtq_split_driver_widen(q);
+    }
+    return q->core.room == q->spare;
+}
+
+/** @brief After descriptors were freed: behind the last one come those that do not go round yet.
+ * @param q the queue */
+VIRTQ_TEMPLATE void virtq_split_driver_close(const struct virtq_split_driver *q)
+{
+    q->next[q->tail] = (uint16_t)((q->core.size - q->spare) & q->mask);
 }
 
 #endif
