@@ -4,11 +4,19 @@
  * "offset, wrap counter"), with no subtraction in it. S12, P9, P10, N2. */
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "support/runner.h"
 #include "virtq/inline/event.h"
 
 enum { MOST = 300 };
+
+/* Under Valgrind, emulators and without optimisation (VIRTQ_TEST_HURRIED) not every place, but
+ * every so many: there it is the compiler's work that is tried. */
+static uint32_t stride(void)
+{
+    return getenv("VIRTQ_TEST_HURRIED") != NULL ? 7 : 1;
+}
 
 /* ---- Split: indices that run freely ---- */
 
@@ -33,9 +41,10 @@ static unsigned long split_walk(uint16_t old, uint16_t event, unsigned most)
 static unsigned long split_walks(unsigned first, unsigned last)
 {
     static const uint16_t far[] = {0x1000, 0x7fff, 0x8000, 0x8001, 0xf000};
+    const uint32_t by = stride();
     unsigned long wrong = 0;
 
-    for (unsigned old = first; old <= last; old++) {
+    for (unsigned old = first; old <= last; old += by) {
         for (unsigned ahead = 0; ahead < MOST + 8; ahead++) {
             wrong += split_walk((uint16_t)old, (uint16_t)(old + ahead - 4), MOST);
         }
@@ -138,11 +147,12 @@ static unsigned long packed_from(uint32_t size, struct place old)
 /* From every place. */
 static unsigned long packed_all(uint32_t size)
 {
+    const uint32_t by = stride();
     struct place old = {0, true};
     unsigned long wrong = 0;
 
     for (uint32_t i = 0; i < 2 * size; i++) {
-        wrong += packed_from(size, old);
+        wrong += i % by == 0 ? packed_from(size, old) : 0;
         step(&old, size);
     }
     return wrong;
@@ -200,11 +210,12 @@ static unsigned long packed_turns(uint32_t size, struct place old)
 Test(spec_event, packed_every_place_and_event_where_the_answer_turns_for_all_sizes_up_to_300)
 {
     for (uint32_t size = 1; size <= MOST; size++) {
+        const uint32_t by = stride();
         struct place old = {0, true};
         unsigned long wrong = 0;
 
         for (uint32_t i = 0; i < 2 * size; i++) {
-            wrong += packed_turns(size, old);
+            wrong += i % by == 0 ? packed_turns(size, old) : 0;
             step(&old, size);
         }
         cr_assert_eq(wrong, 0ul, "size %u", (unsigned)size);
@@ -280,13 +291,14 @@ Test(spec_event, packed_flags_are_enable_disable_desc_and_the_reserved_value_is_
 
 static void positions(uint32_t size)
 {
+    const uint32_t by = stride();
     struct place from = {0, true};
 
     for (uint32_t i = 0; i < 2 * size; i++) {
         struct place to = from;
         unsigned long wrong = 0;
 
-        for (uint32_t count = 0; count <= size; count++) {
+        for (uint32_t count = 0; i % by == 0 && count <= size; count++) {
             struct virtq_place place = virtq_place_of(word(from), virtq_position_used(word(from)));
 
             virtq_place_step(&place, count, size);
