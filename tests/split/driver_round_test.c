@@ -4,7 +4,7 @@
 #include "driver_rig.h"
 #include "random.h"
 
-enum { ROUND_SIZE = 256, ROUND_FIRST = 16, ROUND_MOST = 3 /* segments */, ROUND_STEPS = 1500 };
+enum { ROUND_SIZE = 256, ROUND_FIRST = 16, ROUND_MOST = 3 /* segments */, ROUND_STEPS = 500 };
 
 /** @brief Descriptors that go round, with so many in use at most. */
 static unsigned round_of(unsigned most)

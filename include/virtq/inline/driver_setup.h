@@ -318,7 +318,11 @@ VIRTQ_INLINE void virtq_split_driver_start(struct virtq_split_driver *q)
 {
     unsigned char *avail = (unsigned char *)q->core.areas.driver;
     unsigned char *used = (unsigned char *)q->core.areas.device;
+    uint32_t round = q->core.size;
 
+    if ((q->core.flags & VIRTQ_CORE_IN_ORDER) == 0u && round > VIRTQ_SPLIT_DRIVER_ROUND) {
+        round = VIRTQ_SPLIT_DRIVER_ROUND;
+    }
     virtq_driver_setup_start(&q->core, q->next);
     __builtin_memset(q->heads, 0, q->core.size * sizeof(*q->heads));
     q->desc = (struct virtq_desc *)q->core.areas.descriptor;
@@ -328,9 +332,8 @@ VIRTQ_INLINE void virtq_split_driver_start(struct virtq_split_driver *q)
     q->elements = (struct virtq_used_elem *)(void *)(used + sizeof(struct virtq_used));
     q->mask = (uint16_t)(q->core.size - 1u);
     q->head = 0;
-    q->tail = (uint16_t)(q->core.size - 1u);
-    q->tail = q->tail < VIRTQ_SPLIT_DRIVER_ROUND ? q->tail : VIRTQ_SPLIT_DRIVER_ROUND - 1u;
-    q->spare = (uint16_t)(q->mask - q->tail);
+    q->tail = (uint16_t)(round - 1u);
+    q->spare = (uint16_t)(q->core.size - round);
     q->added = 0;
     q->published = 0;
     q->polled = 0;

@@ -152,7 +152,7 @@ VIRTQ_TEMPLATE void virtq_hint_claim(const struct virtq_used_elem *elements, uin
 
 /** @brief Driver: descriptors that are about to be filled, if the free ones follow one another, as
  * they do while buffers come back in order. @param desc the table @param head the first one @param
- * count how many @param mask queue size - 1 @param how the instance */
+ * count how many @param mask descriptors that go round - 1 @param how the instance */
 VIRTQ_TEMPLATE void virtq_hint_free(const struct virtq_desc *desc, uint32_t head, uint32_t count,
                                     uint32_t mask, unsigned how)
 {

@@ -388,7 +388,7 @@ VIRTQ_TEMPLATE int virtq_split_driver_add(struct virtq_split_driver *q, unsigned
     /* Not more than are free: the others' lines are the device's. And room for those is room enough
      * in the short way. */
     room = count < view.room ? count : view.room;
-    virtq_hint_free(view.desc, (uint32_t)view.head, room, view.mask, how);
+    virtq_hint_free(view.desc, (uint32_t)view.head, room, view.mask - q->spare, how);
     while (done != room && left == 0) {
         done += virtq_split_driver_add_run(q, how, &view, buffers + done, room - done, &left);
     }

@@ -25,13 +25,13 @@ struct virtq_split_driver {
     uint16_t *heads; /**< Private: what the available ring holds. */
     uint16_t mask;   /**< Queue size - 1. */
     uint16_t head;   /**< First free descriptor, if there is one. */
-    uint16_t tail;   /**< Last free descriptor of those that go round. What is freed goes behind it,
-                        so   that heads come round in ring order and the available ring need not be
-                        written   anew. */
-    uint16_t spare; /**< Descriptors at the table's end that do not go round: few buffers in a large
-                       queue then take few cache lines. As those that do are a power of two, a slot
-                       of the available ring gets the same head again. */
-    uint16_t added; /**< Available index, unpublished buffers included. */
+    uint16_t tail;   /**< Last free descriptor of those that go round. What is freed goes behind it:
+                      * heads come round in order, and slots of the available ring need not be
+                      * written anew. */
+    uint16_t spare;  /**< Descriptors at the table's end that do not go round: few buffers in a
+                      * large queue take few cache lines. Those that do are a power of two, so that
+                      * a slot gets the same head again. */
+    uint16_t added;  /**< Available index, unpublished buffers included. */
     uint16_t published; /**< Available index as the device sees it. */
     uint16_t polled;    /**< Used index up to which buffers were taken back. */
     uint16_t seen;      /**< Used index as last read and checked. */
