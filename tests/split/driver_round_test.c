@@ -160,3 +160,31 @@ DriverTest(split_driver_round, every_descriptor_is_given_out_once_until_it_is_fr
         }
     }
 }
+
+/* ---- What begins anew ---- */
+
+DriverTest(split_driver_round, a_ring_that_begins_anew_keeps_to_few_descriptors_again)
+{
+    for (unsigned way = 0; way < 3; way++) {
+        const struct virtq_state state = {VIRTQ_FORMAT_SPLIT, ROUND_SIZE, 65530, 65530, 0};
+        struct round_books books;
+        uint16_t heads[ROUND_SIZE];
+        uint64_t seed = way;
+        void *cookie;
+
+        rig_open(r, ROUND_SIZE, MEMORY_BASIC);
+        turn(r, 100, 2 * ROUND_SIZE, heads);
+        while (r->calls->detach(&r->q, &cookie) == 1) {
+        }
+        cr_assert_eq(way == 0   ? r->calls->reset(&r->q)
+                     : way == 1 ? r->calls->resize(&r->q, &r->config)
+                                : r->calls->restore(&r->q, &state),
+                     0);
+        memset(&books, 0, sizeof(books));
+        wander(r, &books, ROUND_FIRST, &seed);
+        for (unsigned i = 0; i < books.outstanding; i++) {
+            cr_assert_lt(books.heads[i], (unsigned)ROUND_FIRST);
+        }
+        wander(r, &books, ROUND_SIZE, &seed);
+    }
+}

@@ -10,7 +10,8 @@
 #include "../split.h"
 #include "driver_map.h"
 
-/** @brief Descriptors that go round at first; twice as many whenever they are not enough. */
+/** @brief Descriptors that go round at first; twice as many, until the queue begins anew, once a
+ * poll finds that they were not enough. */
 #define VIRTQ_SPLIT_DRIVER_ROUND 16u
 
 /** @brief The driver end of a split queue. */
@@ -30,7 +31,7 @@ struct virtq_split_driver {
                       * written anew. */
     uint16_t spare;  /**< Descriptors at the table's end that do not go round: few buffers in a
                       * large queue take few cache lines. Those that do are a power of two, so that
-                      * a slot gets the same head again. */
+                      * a slot gets the same head again if buffers come back in order. */
     uint16_t added;  /**< Available index, unpublished buffers included. */
     uint16_t published; /**< Available index as the device sees it. */
     uint16_t polled;    /**< Used index up to which buffers were taken back. */
@@ -68,8 +69,9 @@ VIRTQ_COLD void virtq_split_driver_widen(struct virtq_split_driver *q)
     q->tail = (uint16_t)(round - 1u);
 }
 
-/** @brief Before descriptors are freed. @param q the queue @return whether none of those that go
- * round is free: then what is freed first comes next */
+/** @brief Before descriptors are freed: sees to it that those in use are no more than go round, so
+ * that `tail` is free or the last one of its chain. @param q the queue @return whether none of
+ * those that go round is free: then what is freed first comes next */
 VIRTQ_TEMPLATE bool virtq_split_driver_dry(struct virtq_split_driver *q)
 {
     if (VIRTQ_UNLIKELY(q->core.room < q->spare)) {
