@@ -125,14 +125,19 @@ VIRTQ_TEMPLATE void virtq_hint_ahead(const struct virtq_desc *desc, const uint16
     virtq_hint_read(at + 3 * line);
 }
 
-/** @brief Driver: used elements that are there. @param elements the ring @param at the first one's
- * index @param count how many @param mask queue size - 1 @param how the instance */
+/** @brief Driver: used elements that are there. The last one may lie in a line more, for a burst
+ * need not begin one; so below. @param elements the ring @param at the first one's index @param
+ * count how many, not 0 @param mask queue size - 1 @param how the instance */
 VIRTQ_TEMPLATE void virtq_hint_elements(const struct virtq_used_elem *elements, uint32_t at,
                                         uint32_t count, uint32_t mask, unsigned how)
 {
-    for (uint32_t i = 0; virtq_hint_helps(how) && i < count; i += VIRTQ_HINT_ELEMENTS) {
+    if (!virtq_hint_helps(how)) {
+        return;
+    }
+    for (uint32_t i = 0; i < count; i += VIRTQ_HINT_ELEMENTS) {
         virtq_hint_read(&elements[(at + i) & mask]);
     }
+    virtq_hint_read(&elements[(at + count - 1u) & mask]);
 }
 
 /** @brief Device: used elements that are about to be written. @param elements the ring @param at
@@ -148,6 +153,7 @@ VIRTQ_TEMPLATE void virtq_hint_claim(const struct virtq_used_elem *elements, uin
     for (uint32_t i = 0; i < count; i += VIRTQ_HINT_ELEMENTS) {
         virtq_hint_write(&elements[(at + i) & mask]);
     }
+    virtq_hint_write(&elements[(at + count - 1u) & mask]);
 }
 
 /** @brief Driver: descriptors that are about to be filled, if the free ones follow one another, as
@@ -156,10 +162,14 @@ VIRTQ_TEMPLATE void virtq_hint_claim(const struct virtq_used_elem *elements, uin
 VIRTQ_TEMPLATE void virtq_hint_free(const struct virtq_desc *desc, uint32_t head, uint32_t count,
                                     uint32_t mask, unsigned how)
 {
+    if (!virtq_hint_helps(how) || count == 0u) {
+        return;
+    }
     count = count < VIRTQ_HINT_MAX ? count : VIRTQ_HINT_MAX;
-    for (uint32_t i = 0; virtq_hint_helps(how) && i < count; i += VIRTQ_HINT_DESCRIPTORS) {
+    for (uint32_t i = 0; i < count; i += VIRTQ_HINT_DESCRIPTORS) {
         virtq_hint_write(&desc[(head + i) & mask]);
     }
+    virtq_hint_write(&desc[(head + count - 1u) & mask]);
 }
 
 /** @brief Either end: descriptors behind one whose turn has come. How many more there are is not
