@@ -58,6 +58,17 @@ VIRTQ_TEMPLATE void virtq_hint_write(const void *at)
 #endif
 }
 
+/** @brief Either. @param at in the line @param write whether it is about to be written: a constant
+ */
+VIRTQ_TEMPLATE void virtq_hint_line(const void *at, const bool write)
+{
+    if (write) {
+        virtq_hint_write(at);
+    } else {
+        virtq_hint_read(at);
+    }
+}
+
 /** @brief A slot, looked at before its time. @param slot of the available ring @param how the
  * instance @return a head, if the driver is honest */
 VIRTQ_TEMPLATE uint32_t virtq_hint_slot(const uint16_t *slot, unsigned how)
@@ -125,35 +136,42 @@ VIRTQ_TEMPLATE void virtq_hint_ahead(const struct virtq_desc *desc, const uint16
     virtq_hint_read(at + 3 * line);
 }
 
-/** @brief Driver: used elements that are there. The last one may lie in a line more, for a burst
- * need not begin one; so below. @param elements the ring @param at the first one's index @param
- * count how many, not 0 @param mask queue size - 1 @param how the instance */
+/** @brief The lines of entries that follow one another; also the last one's, for a burst need not
+ * begin a line. @param ring descriptors or elements @param entry bytes of each: a constant @param
+ * at index of the first @param count how many, not 0 @param mask where indices begin again @param
+ * write whether they are about to be written: a constant */
+VIRTQ_TEMPLATE void virtq_hint_lines(const void *ring, const size_t entry, uint32_t at,
+                                     uint32_t count, uint32_t mask, const bool write)
+{
+    const unsigned char *const base = (const unsigned char *)ring;
+    const uint32_t step = (uint32_t)(64u / entry);
+
+    for (uint32_t i = 0; i < count; i += step) {
+        virtq_hint_line(base + ((at + i) & mask) * entry, write);
+    }
+    virtq_hint_line(base + ((at + count - 1u) & mask) * entry, write);
+}
+
+/** @brief Driver: used elements that are there. @param elements the ring @param at the first one's
+ * index @param count how many, not 0 @param mask queue size - 1 @param how the instance */
 VIRTQ_TEMPLATE void virtq_hint_elements(const struct virtq_used_elem *elements, uint32_t at,
                                         uint32_t count, uint32_t mask, unsigned how)
 {
-    if (!virtq_hint_helps(how)) {
-        return;
+    if (virtq_hint_helps(how)) {
+        virtq_hint_lines(elements, sizeof(*elements), at, count, mask, false);
     }
-    for (uint32_t i = 0; i < count; i += VIRTQ_HINT_ELEMENTS) {
-        virtq_hint_read(&elements[(at + i) & mask]);
-    }
-    virtq_hint_read(&elements[(at + count - 1u) & mask]);
 }
 
-/** @brief Device: used elements that are about to be written. @param elements the ring @param at
- * the first one's index @param count how many @param mask queue size - 1 @param how the instance */
+/** @brief Device: used elements that are about to be written. The line or two of a few are claimed
+ * by writing them. @param elements the ring @param at the first one's index @param count how many
+ * @param mask queue size - 1 @param how the instance */
 VIRTQ_TEMPLATE void virtq_hint_claim(const struct virtq_used_elem *elements, uint32_t at,
                                      uint32_t count, uint32_t mask, unsigned how)
 {
-    /* The only line of a few elements is claimed by writing them. */
-    if (!virtq_hint_helps(how) || count <= VIRTQ_HINT_ELEMENTS) {
-        return;
+    if (virtq_hint_helps(how) && count > VIRTQ_HINT_ELEMENTS) {
+        count = count < VIRTQ_HINT_MAX ? count : VIRTQ_HINT_MAX;
+        virtq_hint_lines(elements, sizeof(*elements), at, count, mask, true);
     }
-    count = count < VIRTQ_HINT_MAX ? count : VIRTQ_HINT_MAX;
-    for (uint32_t i = 0; i < count; i += VIRTQ_HINT_ELEMENTS) {
-        virtq_hint_write(&elements[(at + i) & mask]);
-    }
-    virtq_hint_write(&elements[(at + count - 1u) & mask]);
 }
 
 /** @brief Driver: descriptors that are about to be filled, if the free ones follow one another, as
@@ -162,14 +180,10 @@ VIRTQ_TEMPLATE void virtq_hint_claim(const struct virtq_used_elem *elements, uin
 VIRTQ_TEMPLATE void virtq_hint_free(const struct virtq_desc *desc, uint32_t head, uint32_t count,
                                     uint32_t mask, unsigned how)
 {
-    if (!virtq_hint_helps(how) || count == 0u) {
-        return;
+    if (virtq_hint_helps(how) && count != 0u) {
+        count = count < VIRTQ_HINT_MAX ? count : VIRTQ_HINT_MAX;
+        virtq_hint_lines(desc, sizeof(*desc), head, count, mask, true);
     }
-    count = count < VIRTQ_HINT_MAX ? count : VIRTQ_HINT_MAX;
-    for (uint32_t i = 0; i < count; i += VIRTQ_HINT_DESCRIPTORS) {
-        virtq_hint_write(&desc[(head + i) & mask]);
-    }
-    virtq_hint_write(&desc[(head + count - 1u) & mask]);
 }
 
 /** @brief Either end: descriptors behind one whose turn has come. How many more there are is not
