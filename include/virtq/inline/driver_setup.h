@@ -320,6 +320,7 @@ VIRTQ_INLINE void virtq_split_driver_start(struct virtq_split_driver *q)
     unsigned char *used = (unsigned char *)q->core.areas.device;
     uint32_t round = q->core.size;
 
+    /* I1: in order, descriptors come in the order of the table. */
     if ((q->core.flags & VIRTQ_CORE_IN_ORDER) == 0u && round > VIRTQ_SPLIT_DRIVER_ROUND) {
         round = VIRTQ_SPLIT_DRIVER_ROUND;
     }

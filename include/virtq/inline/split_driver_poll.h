@@ -18,6 +18,7 @@ VIRTQ_TEMPLATE void virtq_split_driver_free(struct virtq_split_driver *q, uint16
     struct virtq_driver_entry *entry = &q->core.entries[id];
 
     if (!in_order) {
+        virtq_split_driver_fit(q);
         q->head = virtq_split_driver_dry(q) ? id : q->head;
         q->next[q->tail] = id;
         q->tail = id ^ entry->link;
@@ -292,11 +293,13 @@ VIRTQ_TEMPLATE uint32_t virtq_split_driver_drain_run(struct virtq_split_driver *
 VIRTQ_TEMPLATE int virtq_split_driver_drain(struct virtq_split_driver *q, unsigned how,
                                             struct virtq_completion *completions, unsigned count)
 {
-    const bool dry = virtq_split_driver_dry(q);
     struct virtq_split_driver_drained view = {0, 0, 0, 0};
     unsigned done = 0;
     int error = VIRTQ_OK;
+    bool dry;
 
+    virtq_split_driver_fit(q);
+    dry = virtq_split_driver_dry(q);
     do {
         const uint32_t start = q->polled & q->mask;
         const uint32_t there = q->mask + 1u - start;

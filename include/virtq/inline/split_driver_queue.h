@@ -70,13 +70,18 @@ VIRTQ_COLD void virtq_split_driver_widen(struct virtq_split_driver *q)
 }
 
 /** @brief Before descriptors are freed: sees to it that those in use are no more than go round, so
- * that `tail` is free or the last one of its chain. @param q the queue @return whether none of
- * those that go round is free: then what is freed first comes next */
-VIRTQ_TEMPLATE bool virtq_split_driver_dry(struct virtq_split_driver *q)
+ * that `tail` is free or the last one of its chain. @param q the queue */
+VIRTQ_TEMPLATE void virtq_split_driver_fit(struct virtq_split_driver *q)
 {
     if (VIRTQ_UNLIKELY(q->core.room < q->spare)) {
         virtq_split_driver_widen(q);
     }
+}
+
+/** @brief Whether none of those that go round is free: then what is freed first comes next. @param
+ * q the queue, after virtq_split_driver_fit() @return whether */
+VIRTQ_TEMPLATE bool virtq_split_driver_dry(const struct virtq_split_driver *q)
+{
     return q->core.room == q->spare;
 }
 
