@@ -82,7 +82,7 @@ static bool read_round(struct stream *stream, int file)
     for (stream->filled = 0; stream->filled < STREAM_SLOTS; stream->filled++) {
         unsigned slot = stream->filled;
         ssize_t got = read_block(file, question(stream, slot));
-        struct virtq_segment *segments = queue->segments[slot];
+        struct virtq_segment *segments = &queue->segments[slot * BENCH_QUEUE_SEGMENTS_MAX];
 
         if (got < 0) {
             stream->result->failure = "the file cannot be read";
@@ -92,6 +92,7 @@ static bool read_round(struct stream *stream, int file)
             break;
         }
         stream->lengths[slot] = (uint32_t)got;
+        queue->buffers[slot].segments = segments;
         queue->buffers[slot].readable = cut(segments, question(stream, slot), (uint32_t)got);
         queue->buffers[slot].writable =
             cut(segments + queue->buffers[slot].readable, reply(stream, slot), (uint32_t)got);

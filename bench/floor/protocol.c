@@ -18,7 +18,7 @@ struct floor_protocol {
     struct bench_shape shape;
     uint32_t readable_bytes;
     uint32_t writable_bytes;
-    struct floor_segment segments[BENCH_WINDOW][BENCH_SEGMENTS_MAX];
+    struct floor_segment segments[BENCH_WINDOW * BENCH_SEGMENTS_MAX];
     struct floor_buffer buffers[BENCH_WINDOW];
     struct floor_completion completions[BENCH_WINDOW];
     struct floor_chain chains[BENCH_WINDOW];
@@ -34,14 +34,15 @@ static void prepare_buffers(struct floor_protocol *queue)
     unsigned count = bench_shape_segments(&queue->shape);
 
     for (unsigned index = 0; index < BENCH_WINDOW; index++) {
+        struct floor_segment *segments = &queue->segments[index * count];
         unsigned char *at = queue->data + (size_t)index * BUFFER_STRIDE;
 
         for (unsigned segment = 0; segment < count; segment++) {
-            queue->segments[index][segment].addr = (uintptr_t)at;
-            queue->segments[index][segment].len = queue->shape.len[segment];
+            segments[segment].addr = (uintptr_t)at;
+            segments[segment].len = queue->shape.len[segment];
             at += queue->shape.len[segment];
         }
-        queue->buffers[index].segments = queue->segments[index];
+        queue->buffers[index].segments = segments;
         queue->buffers[index].cookie = &queue->buffers[index];
         queue->buffers[index].readable = queue->shape.readable;
         queue->buffers[index].writable = queue->shape.writable;

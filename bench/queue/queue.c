@@ -124,7 +124,6 @@ static int open_data(struct bench_queue *queue)
         if (queue->data[slot] == NULL) {
             return VIRTQ_ENOMEM;
         }
-        queue->buffers[slot].segments = queue->segments[slot];
         queue->buffers[slot].cookie = &queue->buffers[slot];
     }
     return 0;
@@ -180,14 +179,19 @@ void bench_queue_close(struct bench_queue *queue)
 
 void bench_queue_shape(struct bench_queue *queue, const struct bench_shape *shape)
 {
+    const unsigned count = bench_shape_segments(shape);
+
     for (unsigned slot = 0; slot < queue->config.slots; slot++) {
+        /* One buffer's behind the other's: a line for each would be more to fetch than its ring. */
+        struct virtq_segment *segments = &queue->segments[slot * count];
         unsigned char *at = queue->data[slot];
 
-        for (unsigned segment = 0; segment < bench_shape_segments(shape); segment++) {
-            queue->segments[slot][segment].base = at;
-            queue->segments[slot][segment].len = shape->len[segment];
+        for (unsigned segment = 0; segment < count; segment++) {
+            segments[segment].base = at;
+            segments[segment].len = shape->len[segment];
             at += shape->len[segment];
         }
+        queue->buffers[slot].segments = segments;
         queue->buffers[slot].readable = shape->readable;
         queue->buffers[slot].writable = shape->writable;
     }

@@ -69,7 +69,7 @@ struct bench_queue {
     size_t driver_memory_size;
     size_t device_memory_size;
     unsigned char *data[BENCH_OUTSTANDING_MAX];
-    struct virtq_segment segments[BENCH_OUTSTANDING_MAX][BENCH_QUEUE_SEGMENTS_MAX];
+    struct virtq_segment segments[BENCH_OUTSTANDING_MAX * BENCH_QUEUE_SEGMENTS_MAX];
     struct virtq_buffer buffers[BENCH_OUTSTANDING_MAX];
     bool driver_ready;       /* has been set up, and is to be taken down */
     uint32_t readable_bytes; /* of each buffer, after bench_queue_shape() */
