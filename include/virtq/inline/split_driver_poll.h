@@ -8,7 +8,7 @@
 #define VIRTQ_INLINE_SPLIT_DRIVER_POLL_H
 
 #include "hint.h"
-#include "split_driver_queue.h"
+#include "split_driver_drain.h"
 
 /** @brief Frees an entry's descriptors. @param q the queue @param id its head @param in_order a
  * constant: the ring is its own free list */
@@ -190,103 +190,6 @@ VIRTQ_COLD int virtq_split_driver_odd(struct virtq_split_driver *q, unsigned how
     return error;
 }
 
-/** @brief A buffer is no longer outstanding, in one store. @param entry its entry */
-VIRTQ_TEMPLATE void virtq_split_driver_land(struct virtq_driver_entry *entry)
-{
-    const uint32_t none = 0;
-
-    __builtin_memcpy((unsigned char *)entry + offsetof(struct virtq_driver_entry, slots), &none,
-                     sizeof(none));
-}
-
-/** @brief What the loop of a poll changes: local copies, so that no store makes them be loaded
- * again. */
-struct virtq_split_driver_drained {
-    uint32_t tail; /**< Last free descriptor. */
-    uint32_t room; /**< Free descriptors. */
-    uint32_t id;   /**< Of the element that ended the loop ... */
-    uint32_t len;  /**< ... and its length. */
-};
-
-/** @brief An element by how far it lies before the last one, which the compiler is made to forget:
- * it would keep the sum in a register as well. @param end behind the last one @param left minus how
- * many, in units @param unit how many are one: a constant @return the element */
-VIRTQ_TEMPLATE const struct virtq_used_elem *virtq_split_driver_element(
-    const struct virtq_used_elem *end, ptrdiff_t *left, const ptrdiff_t unit)
-{
-    const ptrdiff_t bytes = (ptrdiff_t)sizeof(*end) / unit;
-
-    VIRTQ_OPAQUE(*left);
-    return (const struct virtq_used_elem *)(const void *)((const unsigned char *)end +
-                                                          *left * bytes);
-}
-
-/** @brief A completion, in the same way. @param end behind the last one @param left as there @param
- * unit as there @return the completion */
-VIRTQ_TEMPLATE struct virtq_completion *virtq_split_driver_completion(struct virtq_completion *end,
-                                                                      ptrdiff_t *left,
-                                                                      const ptrdiff_t unit)
-{
-    const ptrdiff_t bytes = (ptrdiff_t)sizeof(*end) / unit;
-
-    VIRTQ_OPAQUE(*left);
-    return (struct virtq_completion *)(void *)((unsigned char *)end + *left * bytes);
-}
-
-/** @brief The inner loop: as long as elements are as they should be. Nothing in it is called but a
- * space that has to be, so that all it works on stays in registers; and one register, which counts
- * up to 0, leads through elements and completions. @param q the queue @param how the instance
- * @param view what it changes @param elements behind the last one that is wanted, no further than
- * the ring's end @param completions behind the last one @param run how many, not 0 @return how many
- * were not taken: then the next one is odd */
-VIRTQ_TEMPLATE uint32_t virtq_split_driver_drain_run(struct virtq_split_driver *q, unsigned how,
-                                                     struct virtq_split_driver_drained *view,
-                                                     const struct virtq_used_elem *elements,
-                                                     struct virtq_completion *completions,
-                                                     uint32_t run)
-{
-    const bool whole = sizeof(*completions) % sizeof(*elements) == 0u;
-    const ptrdiff_t unit = whole ? (ptrdiff_t)sizeof(*elements) : 1;
-    struct virtq_driver_entry *const entries = q->core.entries;
-    uint16_t *const next = q->next;
-    const uint32_t mask = q->mask;
-    ptrdiff_t left = -(ptrdiff_t)run * unit;
-
-    VIRTQ_OPAQUE(elements);
-    VIRTQ_OPAQUE(completions);
-    do {
-        const struct virtq_used_elem *element = virtq_split_driver_element(elements, &left, unit);
-        const uint32_t id = virtq_shm_load32(&element->id, how);
-        const uint32_t len =
-            virtq_shm_load32(&virtq_split_driver_element(elements, &left, unit)->len, how);
-        size_t at = id * sizeof(*entries);
-        uint32_t slots;
-
-        view->id = id;
-        view->len = len;
-        if (VIRTQ_UNLIKELY(id > mask)) {
-            break;
-        }
-        slots = virtq_driver_core_entry(entries, &at)->slots;
-        if (VIRTQ_UNLIKELY(slots == 0u) ||
-            VIRTQ_UNLIKELY(len > virtq_driver_core_entry(entries, &at)->writable)) {
-            break;
-        }
-        if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
-            virtq_driver_map_undo(&q->core, (uint16_t)id, len);
-        }
-        virtq_driver_core_tell(virtq_split_driver_completion(completions, &left, unit),
-                               virtq_driver_core_entry(entries, &at), len, id);
-        view->room += slots;
-        next[view->tail] = (uint16_t)id;
-        view->tail = id ^ virtq_driver_core_entry(entries, &at)->link;
-        virtq_split_driver_land(virtq_driver_core_entry(entries, &at));
-        VIRTQ_OPAQUE(left);
-        left += unit;
-    } while (left != 0);
-    return (uint32_t)(-left / unit);
-}
-
 /** @brief The loop of a poll. @param q the queue @param how the instance @param completions room
  * @param count how many are there and wanted, not 0 @return how many were taken, or VIRTQ_EBROKEN
  */
@@ -308,8 +211,8 @@ VIRTQ_TEMPLATE int virtq_split_driver_drain(struct virtq_split_driver *q, unsign
 
         view.tail = q->tail;
         view.room = q->core.room;
-        left = virtq_split_driver_drain_run(q, how, &view, q->elements + start + run,
-                                            completions + done + run, run);
+        left = virtq_split_driver_drain_runs(q, how, &view, q->elements + start + run,
+                                             completions + done + run, run);
         done += run - left;
         q->tail = (uint16_t)view.tail;
         q->core.room = (uint16_t)view.room;
