@@ -145,17 +145,22 @@ VIRTQ_TEMPLATE uint32_t virtq_split_driver_drain_run(struct virtq_split_driver *
 }
 
 /** @brief virtq_split_driver_drain_run() for any number of descriptors, out of line: buffers of one
- * do not pay for its registers. Of an instance only the order of bytes counts here. @param q the
- * queue @param view as there @param elements as there @param completions as there @param run as
- * there @return as there */
+ * do not pay for its registers. It works on a copy of what it changes, or each store would make
+ * that be loaded again. Of an instance only the order of bytes counts here. @param q the queue
+ * @param view as there @param elements as there @param completions as there @param run as there
+ * @return as there */
 VIRTQ_OUTLINE uint32_t virtq_split_driver_drain_little(struct virtq_split_driver *q,
                                                        struct virtq_split_driver_drained *view,
                                                        const struct virtq_used_elem *elements,
                                                        struct virtq_completion *completions,
                                                        uint32_t run)
 {
-    return virtq_split_driver_drain_run(q, VIRTQ_INSTANCE_DIRECT, view, elements, completions, run,
-                                        false);
+    struct virtq_split_driver_drained own = *view;
+    const uint32_t left = virtq_split_driver_drain_run(q, VIRTQ_INSTANCE_DIRECT, &own, elements,
+                                                       completions, run, false);
+
+    *view = own;
+    return left;
 }
 
 /** @brief The same for a legacy ring of a big-endian guest. @param q the queue @param view as there
@@ -166,9 +171,13 @@ VIRTQ_OUTLINE uint32_t virtq_split_driver_drain_big(struct virtq_split_driver *q
                                                     struct virtq_completion *completions,
                                                     uint32_t run)
 {
-    return virtq_split_driver_drain_run(
-        q, (unsigned)VIRTQ_INSTANCE_DIRECT | (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN, view, elements,
+    struct virtq_split_driver_drained own = *view;
+    const uint32_t left = virtq_split_driver_drain_run(
+        q, (unsigned)VIRTQ_INSTANCE_DIRECT | (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN, &own, elements,
         completions, run, false);
+
+    *view = own;
+    return left;
 }
 
 /** @brief The same, whatever they have: from the first one of more descriptors on it is the loop
