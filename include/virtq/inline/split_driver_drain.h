@@ -23,6 +23,8 @@ VIRTQ_TEMPLATE void virtq_split_driver_land(struct virtq_driver_entry *entry)
 struct virtq_split_driver_drained {
     uint32_t tail; /**< Last free descriptor. */
     uint32_t room; /**< Free descriptors. */
+    uint32_t left; /**< Elements to take, not 0; then those that were not: the next one is odd, or
+                        has more descriptors than the loop is for. */
     uint32_t id;   /**< Of the element in hand, which may end the loop ... */
     uint32_t len;  /**< ... and its length. */
 };
@@ -82,25 +84,24 @@ VIRTQ_TEMPLATE bool virtq_split_driver_lone(struct virtq_driver_entry *entries, 
  * up to 0, leads through elements and completions. @param q the queue @param how the instance
  * @param view what it changes; with the first element's `id` and `len`, if not `lone` @param
  * elements behind the last one that is wanted, no further than the ring's end @param completions
- * behind the last one @param run how many, not 0 @param lone a constant: to go on only while they
- * have one descriptor each, which costs less @return how many were not taken: then the next one is
- * odd, or has more descriptors */
-VIRTQ_TEMPLATE uint32_t virtq_split_driver_drain_run(struct virtq_split_driver *q, unsigned how,
-                                                     struct virtq_split_driver_drained *view,
-                                                     const struct virtq_used_elem *elements,
-                                                     struct virtq_completion *completions,
-                                                     uint32_t run, const bool lone)
+ * behind the last one @param lone a constant: to go on only while they have one descriptor each,
+ * which costs less */
+VIRTQ_TEMPLATE void virtq_split_driver_drain_run(struct virtq_split_driver *q, unsigned how,
+                                                 struct virtq_split_driver_drained *view,
+                                                 const struct virtq_used_elem *elements,
+                                                 struct virtq_completion *completions,
+                                                 const bool lone)
 {
     const bool whole = sizeof(*completions) % sizeof(*elements) == 0u;
     const ptrdiff_t unit = whole ? (ptrdiff_t)sizeof(*elements) : 1;
     struct virtq_driver_entry *const entries = q->core.entries;
     uint16_t *const next = q->next;
     const uint32_t mask = q->mask;
-    ptrdiff_t left = -(ptrdiff_t)run * unit;
+    ptrdiff_t left = -(ptrdiff_t)view->left * unit;
 
     VIRTQ_OPAQUE(elements);
     VIRTQ_OPAQUE(completions);
-    view->room += run;
+    view->room += view->left;
     for (;;) {
         uint32_t slots = 1;
         uint32_t link = 0;
@@ -140,74 +141,47 @@ VIRTQ_TEMPLATE uint32_t virtq_split_driver_drain_run(struct virtq_split_driver *
             virtq_split_driver_load(how, elements, &left, unit, view);
         }
     }
-    view->room -= (uint32_t)(-left / unit);
-    return (uint32_t)(-left / unit);
+    view->left = (uint32_t)(-left / unit);
+    view->room -= view->left;
 }
 
 /** @brief virtq_split_driver_drain_run() for any number of descriptors, out of line: buffers of one
- * do not pay for its registers. It works on a copy of what it changes, or each store would make
- * that be loaded again. Of an instance only the order of bytes counts here. @param q the queue
- * @param view as there @param elements as there @param completions as there @param run as there
- * @return as there */
-VIRTQ_OUTLINE uint32_t virtq_split_driver_drain_little(struct virtq_split_driver *q,
-                                                       struct virtq_split_driver_drained *view,
-                                                       const struct virtq_used_elem *elements,
-                                                       struct virtq_completion *completions,
-                                                       uint32_t run)
-{
-    struct virtq_split_driver_drained own = *view;
-    const uint32_t left = virtq_split_driver_drain_run(q, VIRTQ_INSTANCE_DIRECT, &own, elements,
-                                                       completions, run, false);
-
-    *view = own;
-    return left;
-}
-
-/** @brief The same for a legacy ring of a big-endian guest. @param q the queue @param view as there
- * @param elements as there @param completions as there @param run as there @return as there */
-VIRTQ_OUTLINE uint32_t virtq_split_driver_drain_big(struct virtq_split_driver *q,
-                                                    struct virtq_split_driver_drained *view,
-                                                    const struct virtq_used_elem *elements,
-                                                    struct virtq_completion *completions,
-                                                    uint32_t run)
-{
-    struct virtq_split_driver_drained own = *view;
-    const uint32_t left = virtq_split_driver_drain_run(
-        q, (unsigned)VIRTQ_INSTANCE_DIRECT | (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN, &own, elements,
-        completions, run, false);
-
-    *view = own;
-    return left;
-}
+ * do not pay for its registers. By value, so that neither loop has what it changes in memory.
+ * @param name of the instance @param how the instance: of it only the order of bytes counts here */
+#define VIRTQ_SPLIT_DRIVER_REST(name, how)                                            \
+    VIRTQ_OUTLINE struct virtq_split_driver_drained virtq_split_driver_##name##_rest( \
+        struct virtq_split_driver *q, struct virtq_split_driver_drained view,         \
+        const struct virtq_used_elem *elements, struct virtq_completion *completions) \
+    {                                                                                 \
+        virtq_split_driver_drain_run(q, how, &view, elements, completions, false);    \
+        return view;                                                                  \
+    }
+VIRTQ_SPLIT_DRIVER_REST(direct, VIRTQ_INSTANCE_DIRECT)
+VIRTQ_SPLIT_DRIVER_REST(legacy,
+                        (unsigned)VIRTQ_INSTANCE_DIRECT | (unsigned)VIRTQ_INSTANCE_BIG_ENDIAN)
+#undef VIRTQ_SPLIT_DRIVER_REST
 
 /** @brief The same, whatever they have: from the first one of more descriptors on it is the loop
  * for those. A called space costs so much that it has only that one. @param q the queue @param how
- * the instance @param view what it changes @param elements as there @param completions as there
- * @param run as there @return how many were not taken: then the next one is odd */
-VIRTQ_TEMPLATE uint32_t virtq_split_driver_drain_runs(struct virtq_split_driver *q, unsigned how,
-                                                      struct virtq_split_driver_drained *view,
-                                                      const struct virtq_used_elem *elements,
-                                                      struct virtq_completion *completions,
-                                                      uint32_t run)
+ * the instance @param view what it changes @param elements as there @param completions as there */
+VIRTQ_TEMPLATE void virtq_split_driver_drain_runs(struct virtq_split_driver *q, unsigned how,
+                                                  struct virtq_split_driver_drained *view,
+                                                  const struct virtq_used_elem *elements,
+                                                  struct virtq_completion *completions)
 {
-    ptrdiff_t first = -(ptrdiff_t)run;
-    uint32_t left;
+    ptrdiff_t first = -(ptrdiff_t)view->left;
 
     if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
         virtq_split_driver_load(how, elements, &first, 1, view);
-        return virtq_split_driver_drain_run(q, how, view, elements, completions, run, false);
+        virtq_split_driver_drain_run(q, how, view, elements, completions, false);
+        return;
     }
-    left = virtq_split_driver_drain_run(q, how, view, elements, completions, run, true);
-    if (VIRTQ_UNLIKELY(left != 0u)) {
-        /* A copy, so that the loop above need not keep it in memory. */
-        struct virtq_split_driver_drained rest = *view;
-
-        left = (how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u
-                   ? virtq_split_driver_drain_big(q, &rest, elements, completions, left)
-                   : virtq_split_driver_drain_little(q, &rest, elements, completions, left);
-        *view = rest;
+    virtq_split_driver_drain_run(q, how, view, elements, completions, true);
+    if (VIRTQ_UNLIKELY(view->left != 0u)) {
+        *view = (how & VIRTQ_INSTANCE_BIG_ENDIAN) != 0u
+                    ? virtq_split_driver_legacy_rest(q, *view, elements, completions)
+                    : virtq_split_driver_direct_rest(q, *view, elements, completions);
     }
-    return left;
 }
 
 #endif

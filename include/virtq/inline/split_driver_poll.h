@@ -196,7 +196,7 @@ VIRTQ_COLD int virtq_split_driver_odd(struct virtq_split_driver *q, unsigned how
 VIRTQ_TEMPLATE int virtq_split_driver_drain(struct virtq_split_driver *q, unsigned how,
                                             struct virtq_completion *completions, unsigned count)
 {
-    struct virtq_split_driver_drained view = {0, 0, 0, 0};
+    struct virtq_split_driver_drained view = {0, 0, 0, 0, 0};
     unsigned done = 0;
     int error = VIRTQ_OK;
     bool dry;
@@ -207,17 +207,17 @@ VIRTQ_TEMPLATE int virtq_split_driver_drain(struct virtq_split_driver *q, unsign
         const uint32_t start = q->polled & q->mask;
         const uint32_t there = q->mask + 1u - start;
         const uint32_t run = there < count - done ? there : count - done;
-        uint32_t left;
 
         view.tail = q->tail;
         view.room = q->core.room;
-        left = virtq_split_driver_drain_runs(q, how, &view, q->elements + start + run,
-                                             completions + done + run, run);
-        done += run - left;
+        view.left = run;
+        virtq_split_driver_drain_runs(q, how, &view, q->elements + start + run,
+                                      completions + done + run);
+        done += run - view.left;
         q->tail = (uint16_t)view.tail;
         q->core.room = (uint16_t)view.room;
-        q->polled = (uint16_t)(q->polled + run - left);
-        if (VIRTQ_UNLIKELY(left != 0u)) {
+        q->polled = (uint16_t)(q->polled + run - view.left);
+        if (VIRTQ_UNLIKELY(view.left != 0u)) {
             error = virtq_split_driver_odd(q, how, view.id, view.len, &completions[done]);
             if (error != VIRTQ_OK) {
                 break;
