@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "floor/protocol_pair.h"
 #include "floor/rings.h"
+#include "harness/burst.h"
 #include "harness/progress.h"
 #include "harness/results.h"
 #include "harness/stop.h"
@@ -86,7 +87,7 @@ static int run_pair(struct pair_case *work, uint64_t units, uint64_t *elapsed)
 {
     int result;
 
-    work->pair.units = units;
+    work->pair.units = bench_whole_bursts(units);
     result =
         work->processes
             ? bench_duo_run_processes(&work->cpus, near_side, far_process, &work->pair, elapsed)
@@ -130,7 +131,7 @@ static int run_case(void *context, uint64_t units, struct bench_sample *sample)
         return -1;
     }
     sample->timer.sections = 1;
-    sample->units = units;
+    sample->units = work->pair.units;
     return 0;
 }
 

@@ -55,6 +55,7 @@ static inline int floor_frame_run(struct floor_frame *frame, bench_duo_side near
 {
     uint64_t elapsed = 0;
 
+    units = bench_whole_bursts(units);
     frame->units = units;
     if (bench_duo_run(&frame->cpus, near, far, frame, &elapsed) != 0) {
         return -1;

@@ -27,6 +27,14 @@ static inline unsigned bench_burst(unsigned outstanding, uint64_t room, uint64_t
     return room < least ? 0u : (unsigned)room;
 }
 
+/* As many units, or a few more, as are whole bursts. A queue goes on where the last round ended,
+ * and a floor begins anew: after a burst that was cut short, each later one of the queue would
+ * share cache lines with its neighbours, and none of the floor's. */
+static inline uint64_t bench_whole_bursts(uint64_t units)
+{
+    return (units + BENCH_BURST - 1) / BENCH_BURST * BENCH_BURST;
+}
+
 /* The slot after one, of as many as may be outstanding. A division for each buffer would cost more
  * than the floors that the figures are compared with. */
 static inline unsigned bench_next_slot(unsigned slot, unsigned outstanding)
