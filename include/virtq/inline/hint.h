@@ -136,20 +136,38 @@ VIRTQ_TEMPLATE void virtq_hint_ahead(const struct virtq_desc *desc, const uint16
     virtq_hint_read(at + 3 * line);
 }
 
-/** @brief The lines of entries that follow one another; also the last one's, for a burst need not
- * begin a line. @param ring descriptors or elements @param entry bytes of each: a constant @param
- * at index of the first @param count how many, not 0 @param mask where indices begin again @param
- * write whether they are about to be written: a constant */
+/** @brief The lines of entries that follow one another. @param first the first entry @param last
+ * the last one; also its line, for a burst need not begin one @param write whether they are about
+ * to be written: a constant */
+VIRTQ_TEMPLATE void virtq_hint_span(const void *first, const void *last, const bool write)
+{
+    const size_t line = 64;
+    const unsigned char *const end = (const unsigned char *)last;
+    const unsigned char *at = (const unsigned char *)first;
+
+    for (; at + line < end; at += 2 * line) {
+        virtq_hint_line(at, write);
+        virtq_hint_line(at + line, write);
+    }
+    virtq_hint_line(at < end ? at : end, write);
+    virtq_hint_line(end, write);
+}
+
+/** @brief The lines of entries of a ring. @param ring descriptors or elements @param entry bytes of
+ * each: a constant @param at index of the first @param count how many, not 0 @param mask where
+ * indices begin again @param write whether they are about to be written: a constant */
 VIRTQ_TEMPLATE void virtq_hint_lines(const void *ring, const size_t entry, uint32_t at,
                                      uint32_t count, uint32_t mask, const bool write)
 {
     const unsigned char *const base = (const unsigned char *)ring;
-    const uint32_t step = (uint32_t)(64u / entry);
+    const unsigned char *const last = base + ((at + count - 1u) & mask) * entry;
+    const unsigned char *first = base + (at & mask) * entry;
 
-    for (uint32_t i = 0; i < count; i += step) {
-        virtq_hint_line(base + ((at + i) & mask) * entry, write);
+    if (VIRTQ_UNLIKELY(last < first)) {
+        virtq_hint_span(first, base + mask * entry, write);
+        first = base;
     }
-    virtq_hint_line(base + ((at + count - 1u) & mask) * entry, write);
+    virtq_hint_span(first, last, write);
 }
 
 /** @brief Driver: used elements that are there. @param elements the ring @param at the first one's
