@@ -143,13 +143,17 @@ VIRTQ_TEMPLATE void virtq_hint_span(const void *first, const void *last, const b
 {
     const size_t line = 64;
     const unsigned char *const end = (const unsigned char *)last;
-    const unsigned char *at = (const unsigned char *)first;
+    const unsigned char *next = (const unsigned char *)first + line;
 
-    for (; at + line < end; at += 2 * line) {
-        virtq_hint_line(at, write);
-        virtq_hint_line(at + line, write);
+    while (next < end) {
+        virtq_hint_line(next - line, write);
+        virtq_hint_line(next, write);
+        next += 2 * line;
+        /* Else the compiler works out where the loop ends a second time. */
+        VIRTQ_OPAQUE(next);
     }
-    virtq_hint_line(at < end ? at : end, write);
+    next -= line;
+    virtq_hint_line(next < end ? next : end, write);
     virtq_hint_line(end, write);
 }
 

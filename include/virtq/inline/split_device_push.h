@@ -59,6 +59,23 @@ VIRTQ_TEMPLATE unsigned virtq_split_device_push_run(struct virtq_split_device *q
     return run + (unsigned)i;
 }
 
+/** @brief The rest of a push that came to the end of the ring: nearly always none, and its loop
+ * does not share registers with what came before. @param q the queue @param how the instance @param
+ * used the next ones @param count how many @param at used index of the first one @return how many
+ * were in flight */
+VIRTQ_OUTLINE unsigned virtq_split_device_push_rest(struct virtq_split_device *q, unsigned how,
+                                                    const struct virtq_used_buffer *used,
+                                                    unsigned count, uint32_t at)
+{
+    ptrdiff_t left = 0;
+    unsigned done = 0;
+
+    while (done != count && left == 0) {
+        done += virtq_split_device_push_run(q, how, used + done, count - done, at + done, &left);
+    }
+    return done;
+}
+
 /** @brief See virtq_device_push(). @param q the queue @param how the instance @param used them
  * @param count how many
  * @return how many, or an error */
@@ -66,8 +83,8 @@ VIRTQ_TEMPLATE int virtq_split_device_push(struct virtq_split_device *q, unsigne
                                            const struct virtq_used_buffer *used, unsigned count)
 {
     const uint32_t at = q->pushed;
-    ptrdiff_t left = 0;
-    unsigned done = 0;
+    ptrdiff_t left;
+    unsigned done;
     int error = virtq_split_device_begin(q, how);
 
     if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
@@ -77,8 +94,9 @@ VIRTQ_TEMPLATE int virtq_split_device_push(struct virtq_split_device *q, unsigne
         return virtq_device_core_hold(&q->core, used, count);
     }
     virtq_hint_claim(q->elements, at, count, q->mask, how);
-    while (done != count && left == 0) {
-        done += virtq_split_device_push_run(q, how, used + done, count - done, at + done, &left);
+    done = virtq_split_device_push_run(q, how, used, count, at, &left);
+    if (VIRTQ_UNLIKELY(done != count) && left == 0) {
+        done += virtq_split_device_push_rest(q, how, used + done, count - done, at + done);
     }
     q->pushed = (uint16_t)(at + done);
     q->core.unpublished += done;
@@ -107,6 +125,7 @@ VIRTQ_TEMPLATE void virtq_split_device_flush(struct virtq_split_device *q, unsig
 VIRTQ_TEMPLATE int virtq_split_device_publish(struct virtq_split_device *q, unsigned how)
 {
     uint32_t count;
+    uint16_t pushed;
     int error = virtq_split_device_begin(q, how);
 
     if (VIRTQ_UNLIKELY(error != VIRTQ_OK)) {
@@ -121,8 +140,9 @@ VIRTQ_TEMPLATE int virtq_split_device_publish(struct virtq_split_device *q, unsi
     }
     /* B4, partner B6 of the driver: data and elements before the index. */
     virtq_barrier_write(how);
-    virtq_shm_store16_release(&q->used->idx, q->pushed, how);
-    q->published = q->pushed;
+    pushed = q->pushed;
+    virtq_shm_store16_release(&q->used->idx, pushed, how);
+    q->published = pushed;
     q->core.unpublished = 0;
     virtq_device_core_published(&q->core, count);
     return (int)count;

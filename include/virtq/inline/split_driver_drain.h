@@ -126,8 +126,10 @@ VIRTQ_TEMPLATE void virtq_split_driver_drain_run(struct virtq_split_driver *q, u
         if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
             virtq_driver_map_undo(&q->core, (uint16_t)view->id, view->len);
         }
-        virtq_driver_core_tell(virtq_split_driver_completion(completions, &left, unit),
-                               virtq_driver_core_entry(entries, &at), view->len, view->id);
+        virtq_split_driver_completion(completions, &left, unit)->cookie =
+            virtq_driver_core_entry(entries, &at)->cookie;
+        virtq_split_driver_completion(completions, &left, unit)->len = view->len;
+        virtq_split_driver_completion(completions, &left, unit)->id = view->id;
         view->room += slots - 1u;
         next[view->tail] = (uint16_t)view->id;
         view->tail = view->id ^ link;

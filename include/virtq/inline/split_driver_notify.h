@@ -13,6 +13,7 @@
  */
 VIRTQ_TEMPLATE unsigned virtq_split_driver_publish(struct virtq_split_driver *q, unsigned how)
 {
+    const uint16_t added = q->added;
     unsigned count = q->core.unpublished;
 
     if (count == 0u || VIRTQ_UNLIKELY(q->core.fault.reason != (uint32_t)VIRTQ_REASON_NONE)) {
@@ -20,8 +21,8 @@ VIRTQ_TEMPLATE unsigned virtq_split_driver_publish(struct virtq_split_driver *q,
     }
     /* B1, partner B3: descriptors and slots before the index. virtio 1.4, Updating idx. */
     virtq_barrier_write(how);
-    virtq_shm_store16_release(&q->avail->idx, q->added, how);
-    q->published = q->added;
+    virtq_shm_store16_release(&q->avail->idx, added, how);
+    q->published = added;
     q->core.unpublished = 0;
     q->core.outstanding += count;
     virtq_driver_core_published(&q->core, count);

@@ -244,6 +244,18 @@ VIRTQ_TEMPLATE int virtq_walk_close(struct virtq_walk *walk, int result, uint32_
     return result;
 }
 
+/** @brief Says that a buffer has one piece, by one store of a constant: a compiler that merges two
+ * stores may load what they store. @param chain the buffer @param writable whether the device may
+ * write it: a constant */
+VIRTQ_TEMPLATE void virtq_walk_count(struct virtq_chain *chain, const bool writable)
+{
+    const bool second = writable == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+    const uint64_t counts = second ? (uint64_t)1 << 32 : 1u;
+
+    __builtin_memcpy((unsigned char *)chain + offsetof(struct virtq_chain, readable), &counts,
+                     sizeof(counts));
+}
+
 /** @brief A buffer of one element that is where most are: all that the walk above would do, known
  * beforehand, but for its name. @param core the queue @param chain result @param piece the first
  * free one, of at least one; moved on @param addr device address; the same afterwards @param len
@@ -269,9 +281,7 @@ VIRTQ_TEMPLATE bool virtq_walk_single(const struct virtq_device_core *core,
     chain->pieces = at;
     chain->readable_bytes = writable ? 0u : len;
     chain->writable_bytes = writable ? len : 0u;
-    /* The two are one store. */
-    chain->readable = writable ? 0u : 1u;
-    chain->writable = writable ? 1u : 0u;
+    virtq_walk_count(chain, writable);
     *piece = at + 1;
     return true;
 }
