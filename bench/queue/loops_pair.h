@@ -93,7 +93,7 @@ BENCH_INLINE uint64_t differences(const struct virtq_completion *completions,
     return wrong;
 }
 
-/* Whether what came back came in order, and whole; judged once, as above. */
+/* Whether what came back came in order, and whole; judged once, as on the other side. */
 BENCH_INLINE bool in_order(const struct bench_run_view *run, unsigned slot, unsigned count)
 {
     const struct bench_queue *queue = run->queue;
@@ -111,12 +111,13 @@ BENCH_INLINE bool in_order(const struct bench_run_view *run, unsigned slot, unsi
 BENCH_INLINE bool drive_take(const struct bench_run_view *run, uint64_t got, unsigned slot,
                              unsigned count)
 {
-    struct bench_histogram *latencies = run_latencies(run);
+    struct bench_histogram *const latencies = run_latencies(run);
+    const bool touch = run_touches(run);
     uint64_t now = latencies != NULL ? bench_clock_ns() : 0;
     bool right = in_order(run, slot, count);
 
-    for (unsigned index = 0; !run->plain && index < count; index++) {
-        if (run_touches(run)) {
+    for (unsigned index = 0; (touch || latencies != NULL) && index < count; index++) {
+        if (touch) {
             right = right && bench_data_returned(&run->queue->buffers[slot], got + index);
         }
         if (latencies != NULL) {
