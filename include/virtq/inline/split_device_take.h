@@ -97,10 +97,11 @@ VIRTQ_TEMPLATE enum virtq_reason virtq_split_device_head(struct virtq_split_devi
     if (VIRTQ_UNLIKELY(virtq_device_core_flies(virtq_split_device_entry(entries, at)))) {
         return VIRTQ_REASON_QUEUE_IN_FLIGHT;
     }
+    /* As virtq_split_device_read(), but with an address for each field: no register for the sum. */
     desc->addr = virtq_shm_load64(&virtq_split_device_desc(table, at)->addr, how);
     desc->len = virtq_shm_load32(&virtq_split_device_desc(table, at)->len, how);
-    desc->flags = virtq_split_device_flags(
-        virtq_shm_load16(&virtq_split_device_desc(table, at)->flags, how));
+    desc->flags =
+        virtq_split_device_flags(virtq_shm_load16(&virtq_split_device_desc(table, at)->flags, how));
     desc->next = 0;
     return VIRTQ_REASON_NONE;
 }
