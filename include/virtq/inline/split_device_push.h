@@ -59,21 +59,17 @@ VIRTQ_TEMPLATE unsigned virtq_split_device_push_run(struct virtq_split_device *q
     return run + (unsigned)i;
 }
 
-/** @brief The rest of a push that came to the end of the ring: nearly always none, and its loop
- * does not share registers with what came before. @param q the queue @param how the instance @param
- * used the next ones @param count how many @param at used index of the first one @return how many
- * were in flight */
+/** @brief The rest of a push that came to the end of the ring, out of line: nearly always none.
+ * One run is enough, for no more buffers are in flight than the ring has slots. @param q the queue
+ * @param how the instance @param used the next ones @param count how many @param at used index of
+ * the first one @return how many were in flight */
 VIRTQ_OUTLINE unsigned virtq_split_device_push_rest(struct virtq_split_device *q, unsigned how,
                                                     const struct virtq_used_buffer *used,
                                                     unsigned count, uint32_t at)
 {
-    ptrdiff_t left = 0;
-    unsigned done = 0;
+    ptrdiff_t left;
 
-    while (done != count && left == 0) {
-        done += virtq_split_device_push_run(q, how, used + done, count - done, at + done, &left);
-    }
-    return done;
+    return virtq_split_device_push_run(q, how, used, count, at, &left);
 }
 
 /** @brief See virtq_device_push(). @param q the queue @param how the instance @param used them
