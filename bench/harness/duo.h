@@ -34,11 +34,17 @@ static inline void bench_duo_abandon(struct bench_duo *duo)
     __atomic_store_n(&duo->abandoned, 1, __ATOMIC_RELAXED);
 }
 
+/* Whether a side has given up, and knows why. */
+static inline bool bench_duo_abandoned(const struct bench_duo *duo)
+{
+    return __atomic_load_n(&duo->abandoned, __ATOMIC_RELAXED) != 0;
+}
+
 /* One turn of waiting for the other side. False: it is not worth waiting any more. */
 static inline bool bench_duo_wait(const struct bench_duo *duo)
 {
     bench_cpu_relax();
-    return __atomic_load_n(&duo->abandoned, __ATOMIC_RELAXED) == 0 && !bench_stop_asked();
+    return !bench_duo_abandoned(duo) && !bench_stop_asked();
 }
 
 #endif

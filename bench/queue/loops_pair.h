@@ -137,7 +137,9 @@ BENCH_INLINE bool drive_wait(struct bench_duo *duo, const struct bench_run_view 
         return bench_duo_wait(duo);
     }
     if (!call_enable_notify(run->queue) && !bench_pair_sleep(duo, run->pair->to_driver)) {
-        run->pair->failure = "the driver was not notified";
+        if (!bench_duo_abandoned(duo)) {
+            run->pair->failure = "the driver was not notified";
+        }
         return false;
     }
     call_disable_notify(run->queue);
@@ -196,6 +198,9 @@ BENCH_INLINE bool attend_wait(struct bench_duo *duo, const struct bench_run_view
         return bench_duo_wait(duo);
     }
     if (!call_device_enable_notify(run->queue) && !bench_pair_sleep(duo, run->pair->to_device)) {
+        if (!bench_duo_abandoned(duo)) {
+            run->pair->device_failure = "the device was not notified";
+        }
         return false;
     }
     call_device_disable_notify(run->queue);
@@ -215,7 +220,6 @@ BENCH_INLINE int attend(struct bench_duo *duo, struct bench_pair *pair, const bo
 
         if (count == 0) {
             if (!attend_wait(duo, &run)) {
-                pair->device_failure = "the device was not notified";
                 return -1;
             }
             continue;
