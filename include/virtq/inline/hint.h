@@ -76,20 +76,33 @@ VIRTQ_TEMPLATE uint32_t virtq_hint_slot(const uint16_t *slot, unsigned how)
     return virtq_shm_order16(__atomic_load_n(slot, __ATOMIC_RELAXED), how);
 }
 
+/** @brief The lines of entries that follow one another, and none beyond, where the peer may be
+ * writing; two at a time, which is half the price. @param first the first entry @param last the
+ * last one; also its line, for a burst need not begin one @param write whether they are about to be
+ * written: a constant */
+VIRTQ_TEMPLATE void virtq_hint_span(const void *first, const void *last, const bool write)
+{
+    const size_t line = 64;
+    const unsigned char *const end = (const unsigned char *)last;
+    const unsigned char *next = (const unsigned char *)first + line;
+
+    while (next < end) {
+        virtq_hint_line(next - line, write);
+        virtq_hint_line(next, write);
+        next += 2 * line;
+        /* Else the compiler works out where the loop ends a second time. */
+        VIRTQ_OPAQUE(next);
+    }
+    next -= line;
+    virtq_hint_line(next < end ? next : end, write);
+    virtq_hint_line(end, write);
+}
+
 /** @brief Descriptors of either format that follow one another. @param first the one in hand, whose
  * line comes anyway @param last the last one */
 VIRTQ_TEMPLATE void virtq_hint_run(const void *first, const void *last)
 {
-    const size_t line = 64;
-    const unsigned char *const end = (const unsigned char *)last;
-
-    /* Two at a time: half the price. Not beyond the last, where the peer may be writing. */
-    for (const unsigned char *at = (const unsigned char *)first + line; at + line < end;
-         at += 2 * line) {
-        virtq_hint_read(at);
-        virtq_hint_read(at + line);
-    }
-    virtq_hint_read(last);
+    virtq_hint_span((const unsigned char *)first + 64, last, false);
 }
 
 /** @brief Device: the descriptors of heads that are available. @param desc the table @param ring
@@ -134,27 +147,6 @@ VIRTQ_TEMPLATE void virtq_hint_ahead(const struct virtq_desc *desc, const uint16
     virtq_hint_read(at + line);
     virtq_hint_read(at + 2 * line);
     virtq_hint_read(at + 3 * line);
-}
-
-/** @brief The lines of entries that follow one another. @param first the first entry @param last
- * the last one; also its line, for a burst need not begin one @param write whether they are about
- * to be written: a constant */
-VIRTQ_TEMPLATE void virtq_hint_span(const void *first, const void *last, const bool write)
-{
-    const size_t line = 64;
-    const unsigned char *const end = (const unsigned char *)last;
-    const unsigned char *next = (const unsigned char *)first + line;
-
-    while (next < end) {
-        virtq_hint_line(next - line, write);
-        virtq_hint_line(next, write);
-        next += 2 * line;
-        /* Else the compiler works out where the loop ends a second time. */
-        VIRTQ_OPAQUE(next);
-    }
-    next -= line;
-    virtq_hint_line(next < end ? next : end, write);
-    virtq_hint_line(end, write);
 }
 
 /** @brief The lines of entries of a ring. @param ring descriptors or elements @param entry bytes of

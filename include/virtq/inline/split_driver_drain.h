@@ -126,6 +126,7 @@ VIRTQ_TEMPLATE void virtq_split_driver_drain_run(struct virtq_split_driver *q, u
         if ((how & VIRTQ_INSTANCE_KIND) == VIRTQ_INSTANCE_CALLED) {
             virtq_driver_map_undo(&q->core, (uint16_t)view->id, view->len);
         }
+        /* As virtq_driver_core_tell(), but with an address for each field and no sum to keep. */
         virtq_split_driver_completion(completions, &left, unit)->cookie =
             virtq_driver_core_entry(entries, &at)->cookie;
         virtq_split_driver_completion(completions, &left, unit)->len = view->len;
